@@ -1,0 +1,64 @@
+#include "conf/raw.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void raw_init(struct raw *r)
+{
+	*r = (struct raw){ 0 };
+	raw_add_section(r, NULL, 0, 1);
+	r->sections[0].closed = true;
+}
+
+static void clear_option(struct raw_option *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		free(o->values[i]);
+	free(o->values);
+	free(o->name);
+}
+
+void raw_clear(struct raw *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct raw_section *s = &r->sections[i];
+		for (size_t j = 0; j < s->n; j++)
+			clear_option(&s->options[j]);
+		free(s->options);
+		free(s->keyword);
+		free(s->title);
+	}
+	free(r->sections);
+	*r = (struct raw){ 0 };
+}
+
+struct raw_section *raw_add_section(struct raw *r, const char *keyword, size_t len, int line)
+{
+	r->sections = xrealloc(r->sections, (r->n + 1) * sizeof(*r->sections));
+	r->sections[r->n] = (struct raw_section){ .keyword = keyword ? xstrndup(keyword, len) : NULL, .line = line };
+	return &r->sections[r->n++];
+}
+
+struct raw_option *raw_find(const struct raw_section *s, const char *name)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (strcmp(s->options[i].name, name) == 0)
+			return &s->options[i];
+	}
+	return NULL;
+}
+
+struct raw_option *raw_add_option(struct raw_section *s, const char *name, size_t len, int line)
+{
+	s->options = xrealloc(s->options, (s->n + 1) * sizeof(*s->options));
+	s->options[s->n] = (struct raw_option){ .name = xstrndup(name, len), .line = line };
+	return &s->options[s->n++];
+}
+
+void raw_add_value(struct raw_option *o, const char *value)
+{
+	o->values = xrealloc(o->values, (o->n + 1) * sizeof(*o->values));
+	o->values[o->n++] = xstrdup(value);
+}

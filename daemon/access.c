@@ -1,0 +1,282 @@
+#include "daemon/access.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "daemon/objects.h"
+#include "daemon/resolve.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+/* ---- what a rule is for ---- */
+
+static int bad_address(struct error *e, const char *to, const char *why)
+{
+	return error_param(e, "access_to", "\"%s\" %s: give an IPv4 or IPv6 address, or a network like 192.0.2.0/24", to, why);
+}
+
+static bool has_host_bits(const unsigned char *addr, size_t bytes, unsigned long prefix)
+{
+	for (size_t bit = prefix; bit < bytes * 8; bit++)
+		if (addr[bit / 8] & (0x80 >> (bit % 8)))
+			return true;
+	return false;
+}
+
+static int canonical_ip(const char *to, char **ret, struct error *e)
+{
+	unsigned char addr[16];
+	char host[64], text[INET6_ADDRSTRLEN];
+	const char *slash = strchr(to, '/');
+	size_t n = slash ? (size_t)(slash - to) : strlen(to);
+	int family = memchr(to, ':', n) ? AF_INET6 : AF_INET;
+	unsigned long bits = family == AF_INET6 ? 128 : 32, prefix = bits;
+	char *end;
+
+	if (n >= sizeof host)
+		return bad_address(e, to, "is no address");
+	memcpy(host, to, n);
+	host[n] = '\0';
+	if (inet_pton(family, host, addr) != 1)
+		return bad_address(e, to, "is no address");
+	if (slash) {
+		prefix = strtoul(slash + 1, &end, 10);
+		if (slash[1] < '0' || slash[1] > '9' || *end || prefix > bits)
+			return bad_address(e, to, "has no valid prefix length");
+	}
+	if (has_host_bits(addr, bits / 8, prefix))
+		return bad_address(e, to, "has host bits set beyond its prefix");
+	inet_ntop(family, addr, text, sizeof text);
+	*ret = prefix == bits ? xstrdup(text) : xasprintf("%s/%lu", text, prefix);
+	return 0;
+}
+
+static int canonical_user(const char *to, char **ret, struct error *e)
+{
+	uid_t uid;
+
+	if (text_parse_user(to, &uid, ret) < 0)
+		return error_param(e, "access_to", "there is no user \"%s\" on this host", to);
+	return 0;
+}
+
+static int canonical_cephx(const char *to, char **ret, struct error *e)
+{
+	for (const char *p = to; *p; p++)
+		if (*p <= ' ' || *p > '~' || *p == '.')
+			return error_param(e, "access_to", "\"%s\" is no cephx id: printable ASCII without dot and blank", to);
+	*ret = xstrdup(to);
+	return 0;
+}
+
+int access_canonical(const char *type, const char *to, char **ret, struct error *e)
+{
+	if (strcmp(type, "ip") == 0)
+		return canonical_ip(to, ret, e);
+	if (strcmp(type, "user") == 0)
+		return canonical_user(to, ret, e);
+	return canonical_cephx(to, ret, e);
+}
+
+int access_offered(const struct backend *b, const char *type, const char *level, struct error *e)
+{
+	if (type && !backend_offers(b, "access_types", type)) {
+		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" has no access rules of type %s: get_backend shows access_types",
+			  b->name, type);
+		error_add(e, "param", json_string("access_type"));
+		return -EOPNOTSUPP;
+	}
+	if (level && !backend_offers(b, "access_levels", level)) {
+		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" has no access level %s: get_backend shows access_levels",
+			  b->name, level);
+		error_add(e, "param", json_string("access_level"));
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* ---- rows ---- */
+
+json_t *access_row(const char *share_id, const char *id, const char *type, const char *to, const char *canonical,
+		   const char *level, json_t *options, json_t *metadata)
+{
+	char now[32];
+
+	text_now(now);
+	return jsonx_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:s}", "id", id, "share_id", share_id, "access_type", type,
+			  "access_to", to, "canonical", canonical, "access_level", level, "options",
+			  options ? json_incref(options) : json_object(), "metadata",
+			  metadata ? json_incref(metadata) : json_object(), "created_at", now, "updated_at", now);
+}
+
+int access_insert(struct engine *en, const json_t *row, const char *instance_id, const char *state, struct error *e)
+{
+	const char *id = jsonx_str(row, "id");
+	_cleanup_free_ char *state_id = xasprintf("%s/%s", id, instance_id);
+	_cleanup_json_ json_t *s = jsonx_pack("{s:s,s:s,s:s,s:s}", "id", state_id, "access_id", id, "instance_id", instance_id,
+					      "state", state);
+	int r = store_insert(en->st, STORE_ACCESS_RULES, row, NULL, e);
+
+	return r < 0 ? r : store_insert(en->st, STORE_ACCESS_STATES, s, NULL, e);
+}
+
+int access_set_state(struct engine *en, const char *access_id, const char *instance_id, const char *state, const char *reason,
+		     struct error *e)
+{
+	_cleanup_free_ char *id = xasprintf("%s/%s", access_id, instance_id);
+	_cleanup_json_ json_t *fields = jsonx_pack("{s:s,s:o}", "state", state, "status_reason", jsonx_string(reason));
+
+	return store_update(en->st, STORE_ACCESS_STATES, id, fields, e);
+}
+
+int access_drop(struct engine *en, const char *access_id, const char *instance_id, struct error *e)
+{
+	_cleanup_free_ char *id = xasprintf("%s/%s", access_id, instance_id);
+	int r = store_delete(en->st, STORE_ACCESS_STATES, id, e);
+
+	return r < 0 ? r : store_delete(en->st, STORE_ACCESS_RULES, access_id, e);
+}
+
+static bool is_leaving(struct engine *en, const char *access_id, const char *instance_id)
+{
+	_cleanup_free_ char *id = xasprintf("%s/%s", access_id, instance_id);
+	_cleanup_json_ json_t *row = NULL;
+	const char *state;
+
+	if (store_get(en->st, STORE_ACCESS_STATES, "id", id, &row, NULL) < 0)
+		return false;
+	state = jsonx_str(row, "state");
+	return strcmp(state, "queued_to_deny") == 0 || strcmp(state, "denying") == 0;
+}
+
+int access_wanted(struct engine *en, const char *share_id, const char *instance_id, json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *rules = NULL;
+	json_t *wanted, *rule;
+	size_t i;
+	int r = object_rules(en->st, share_id, &rules, e);
+
+	if (r < 0)
+		return r;
+	wanted = json_array();
+	json_array_foreach(rules, i, rule)
+		if (!is_leaving(en, jsonx_str(rule, "id"), instance_id))
+			json_array_append(wanted, rule);
+	*ret = wanted;
+	return 0;
+}
+
+/* ---- the driver ---- */
+
+static int check_rules(const struct backend *b, const json_t *rules, struct error *e)
+{
+	const char *id, *key;
+	json_t *rule, *v;
+
+	json_object_foreach((json_t *)rules, id, rule) {
+		const char *state = jsonx_str(rule, "state");
+
+		if (!state || (strcmp(state, "active") != 0 && strcmp(state, "error") != 0))
+			return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+					 "update_access of driver %s answered a rule without state active or error", b->driver);
+		json_object_foreach(rule, key, v)
+			if (strcmp(key, "state") != 0 && strcmp(key, "reason") != 0 && strcmp(key, "access_key") != 0)
+				return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+						 "update_access of driver %s answered a rule with the unknown key \"%s\"", b->driver, key);
+	}
+	return 0;
+}
+
+int access_apply(struct engine *en, struct call *c, const json_t *add, const json_t *remove, const json_t *update,
+		 json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *wanted = NULL, *values = NULL;
+	struct input *in;
+	size_t i;
+	json_t *rule;
+	int r = access_wanted(en, jsonx_str(c->share, "id"), jsonx_str(c->instance, "id"), &wanted, e);
+
+	if (r < 0)
+		return r;
+	in = input_of(c);
+	input_rules_begin(in);
+	json_array_foreach(wanted, i, rule) {
+		/* What is to be changed is wanted as it will be. */
+		bool changes = update && strcmp(jsonx_str(update, "id"), jsonx_str(rule, "id")) == 0;
+
+		input_rule(in, RULES_ALL, changes ? update : rule);
+	}
+	if (add)
+		input_rule(in, RULES_ADD, add);
+	if (remove)
+		input_rule(in, RULES_REMOVE, remove);
+	if (update)
+		input_rule(in, RULES_UPDATE, update);
+	r = backend_invoke(en, c->backend, c, "update_access", in, &values, e);
+	if (r == 1)
+		return error_set(e, ERR_INTERNAL, EINVAL, "update_access of driver %s answered with long work", c->backend->driver);
+	if (r < 0 || (r = check_rules(c->backend, json_object_get(values, "rules"), e)) < 0)
+		return r;
+	*ret = json_incref(json_object_get(values, "rules"));
+	return 0;
+}
+
+int access_deny_all(struct engine *en, struct call *c, struct error *e)
+{
+	_cleanup_json_ json_t *rules = NULL, *values = NULL;
+	struct input *in;
+	size_t i;
+	json_t *rule;
+	int r;
+
+	if (!backend_has_slot(c->backend, "update_access"))
+		return 0;
+	if ((r = object_rules(en->st, jsonx_str(c->share, "id"), &rules, e)) < 0 || json_array_size(rules) == 0)
+		return r;
+	in = input_of(c);
+	input_rules_begin(in);
+	json_array_foreach(rules, i, rule)
+		input_rule(in, RULES_REMOVE, rule);
+	r = backend_invoke(en, c->backend, c, "update_access", in, &values, e);
+	/* Nothing there to guard: what follows decides. */
+	if (r < 0 && e->kind == ERR_NOT_FOUND) {
+		error_clear(e);
+		return 0;
+	}
+	return r;
+}
+
+int access_settle(struct engine *en, const struct call *c, const json_t *rules, struct error *e)
+{
+	const char *id, *key;
+	json_t *rule;
+
+	json_object_foreach((json_t *)rules, id, rule) {
+		_cleanup_free_ char *state_id = xasprintf("%s/%s", id, jsonx_str(c->instance, "id"));
+		_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:o}", "state", json_object_get(rule, "state"), "status_reason",
+							   jsonx_string(jsonx_str(rule, "reason")));
+		int r;
+
+		if ((key = jsonx_str(rule, "access_key")))
+			json_object_set_new(fields, "access_key", json_string(key));
+		/* A driver that speaks of a rule nobody has is not believed. */
+		r = store_update(en->st, STORE_ACCESS_STATES, state_id, fields, e);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		error_clear(e);
+	}
+	return 0;
+}
+
+json_t *access_states_json(const json_t *rules)
+{
+	json_t *o = json_object(), *rule;
+	const char *id;
+
+	json_object_foreach((json_t *)rules, id, rule)
+		json_object_set(o, id, json_object_get(rule, "state"));
+	return o;
+}

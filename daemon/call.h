@@ -1,0 +1,91 @@
+/* One call that goes to the call thread: a client's, the start's, a timer's, or another call's. Made by the loop, handed
+ * over whole through the queue, and back with its answer. Only `phase` is read by the loop in between. */
+#ifndef DAEMON_CALL_H
+#define DAEMON_CALL_H
+
+#include "base/error.h"
+#include "hooks/runner.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct method;
+struct backend;
+struct work;
+struct engine;
+
+enum call_phase { CALL_QUEUED, CALL_CHECK, CALL_PRE_HOOK, CALL_STORE, CALL_DRIVER, CALL_WORK, CALL_POST_HOOK, CALL_DONE };
+const char *call_phase_name(enum call_phase phase);
+
+/* Who asks. Not `known` for start and timer. */
+struct requester {
+	bool known;
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	gid_t *gids; /* supplementary groups */
+	size_t n_gids;
+	char *user;     /* name, or the number as text; found in the call thread (NSS may block) */
+	json_t *groups; /* names, likewise */
+};
+void requester_copy(struct requester *to, const struct requester *from);
+/* Fills user and groups. */
+void requester_find_names(struct requester *r);
+void requester_clear(struct requester *r);
+
+struct call {
+	/* Set by who makes it. */
+	char id[37];
+	char parent[37]; /* "" without one */
+	const struct method *method;
+	enum hook_origin origin;
+	struct requester who;
+	json_t *params; /* checked against the row, defaults filled in, without the common ones below */
+	char *request_id;
+	bool wait, skip_hooks, if_absent, if_present;
+	uint64_t conn, token; /* where the answer goes; 0: nowhere */
+	char queued_at[32];
+	double queued, started; /* seconds of text_monotonic */
+	_Atomic int phase;
+
+	/* Set in the call thread. */
+	bool tolerant;           /* a failing pre hook only warns */
+	struct backend *backend; /* whose driver and hooks */
+	char *object_kind, *object_id;
+	json_t *share, *instance, *snapshot, *snapshot_instance, *access; /* as they were before the call */
+	json_t *source, *source_instance; /* create_share_from_snapshot: the snapshot's share */
+	json_t *args, *intent, *results, *extra, *more;
+	json_t *objects; /* for hooks: what the call names, whole, as it was before; NULL when no hook wants it */
+	json_t *events;  /* to be committed with the result: [{"type","object"}] */
+	struct hook_set *hook_set; /* of the backend when the call began: a reload keeps it until the call has ended */
+	struct hook_run *hooks;
+	json_t *hook_context, *hook_backend;
+	json_t *record; /* as list_calls shows it */
+	/* Last of all, before the call goes back: what the daemon does for itself with the result. */
+	void (*after)(struct engine *en, struct call *c);
+	struct work *work;
+	const char *slot; /* whose long work it is */
+	bool committed;  /* the intent is durable */
+	bool dry_run;    /* pre hooks and the driver's look, nothing else */
+	bool answered;   /* `answer` (or `err`) holds: nothing more to do */
+	bool recovering;
+	bool forgotten;  /* nothing was changed: its request_id is free for another try */
+	bool replayed;   /* the answer is that of an earlier call */
+	char started_at[32], ended_at[32];
+	double ended;
+
+	/* The outcome. */
+	json_t *answer; /* NULL: null */
+	struct error err;
+	int result; /* 0, or negative: `err` is the answer */
+
+	struct call *next; /* parked calls; twins that wait */
+	struct call *twins;
+};
+
+struct call *call_new(const struct method *method, enum hook_origin origin);
+void call_free(struct call *c); /* NULL is fine */
+
+#endif

@@ -1,0 +1,22 @@
+/* The way of a call through the call thread. Call thread. */
+#ifndef DAEMON_CALL_RUN_H
+#define DAEMON_CALL_RUN_H
+
+#include "daemon/engine.h"
+
+/* Takes the call: it goes back to the loop with its answer, or is parked while long work goes on. */
+void call_run(struct engine *en, struct call *c);
+/* The second half of a parked call: its work has ended. */
+void call_resume(struct engine *en, struct call *c);
+/* A call made by another in the same thread; `c` stays the caller's and is not sent to the loop (its record and events
+ * are). Must not be one that does long work. */
+void call_run_nested(struct engine *en, struct call *parent, struct call *c);
+/* Sends back what cannot run any more. */
+void call_refuse(struct engine *en, struct call *c, enum error_kind kind, const char *text);
+
+/* For the methods: an event to be committed with the result; `object` is taken. */
+void call_event(struct call *c, const char *type, json_t *object);
+/* The common `origin`, uid, .. as hooks see them: new reference. */
+json_t *call_context_json(const struct call *c);
+
+#endif

@@ -1,0 +1,265 @@
+#include "daemon/engine.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/backend.h"
+#include "daemon/call_run.h"
+#include "daemon/methods.h"
+#include "daemon/periodic.h"
+#include "daemon/record.h"
+#include "daemon/work.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct retired {
+	struct retired *next;
+	struct hook_set *set;
+};
+
+struct engine *engine_new(struct store *st, struct queue *in, struct queue *out, struct conf *conf)
+{
+	struct engine *en = xcalloc(1, sizeof *en);
+	char host[HOST_NAME_MAX + 1] = "";
+
+	gethostname(host, sizeof host - 1);
+	en->st = st;
+	en->in = in;
+	en->out = out;
+	en->conf = conf_ref(conf);
+	en->host = xstrdup(host);
+	en->socket = xstrdup(settings_string(conf_top(conf), "socket"));
+	en->max_depth = (size_t)settings_int(conf_top(conf), "max_request_depth");
+	return en;
+}
+
+static void free_retired(struct engine *en)
+{
+	while (en->retired) {
+		struct retired *r = en->retired;
+
+		en->retired = r->next;
+		hook_set_free(r->set);
+		free(r);
+	}
+}
+
+void engine_retire_hooks(struct engine *en, struct hook_set *set)
+{
+	struct retired *r;
+
+	if (!en->parked || !set) {
+		hook_set_free(set);
+		return;
+	}
+	r = xcalloc(1, sizeof *r);
+	r->set = set;
+	r->next = en->retired;
+	en->retired = r;
+}
+
+void engine_free(struct engine *en)
+{
+	if (!en)
+		return;
+	free_retired(en);
+	backends_free(en->backends);
+	work_free_all(en->background);
+	store_close(en->st);
+	conf_unref(en->conf);
+	free(en->host);
+	free(en->socket);
+	free(en);
+}
+
+/* ---- long work ---- */
+
+static void tell_progress(struct engine *en, const struct call *c)
+{
+	json_t *progress = work_progress(c->work);
+	struct message *m;
+
+	if (!progress)
+		return;
+	if (!c->method || !c->object_id) {
+		json_decref(progress);
+		return;
+	}
+	m = message_new(MSG_PROGRESS);
+	m->name = xstrdup(c->object_id);
+	m->json = progress;
+	queue_push(en->out, m);
+}
+
+/* Parked calls whose work has ended go on; the list may change while they do, so it is looked at anew each time. */
+static void step_parked(struct engine *en)
+{
+	struct call **p = &en->parked;
+
+	while (*p) {
+		struct call *c = *p;
+
+		if (!work_step(c->work)) {
+			tell_progress(en, c);
+			p = &c->next;
+			continue;
+		}
+		*p = c->next;
+		c->next = NULL;
+		call_resume(en, c);
+		p = &en->parked;
+	}
+	if (!en->parked)
+		free_retired(en);
+}
+
+static size_t collect_fds(const struct engine *en, struct pollfd **fds)
+{
+	size_t n = 1, want = 1;
+
+	for (const struct call *c = en->parked; c; c = c->next)
+		want += 3;
+	for (const struct work *w = en->background; w; w = work_next(w))
+		want += 3;
+	*fds = xcalloc(want, sizeof **fds);
+	(*fds)[0] = (struct pollfd){ .fd = queue_fd(en->in), .events = POLLIN };
+	for (const struct call *c = en->parked; c; c = c->next)
+		n += work_poll_fds(c->work, *fds + n);
+	for (const struct work *w = en->background; w; w = work_next(w))
+		n += work_poll_fds(w, *fds + n);
+	return n;
+}
+
+static void wait_for_something(struct engine *en)
+{
+	_cleanup_free_ struct pollfd *fds = NULL;
+	size_t n = collect_fds(en, &fds);
+	bool ended = false;
+
+	/* Work that has ended already has nothing to poll. */
+	for (const struct call *c = en->parked; c; c = c->next) {
+		struct pollfd none[3];
+
+		ended = ended || work_poll_fds(c->work, none) == 0;
+	}
+	poll(fds, n, ended ? 0 : -1);
+}
+
+/* ---- messages ---- */
+
+static void take_conf(struct engine *en, struct conf *conf)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	if (backends_apply(en, conf, &e) < 0)
+		log_error("the new conf file is not wholly in force: %s", e.message);
+	/* First of all in the queue: changes that wait there find their backends set up. */
+	for (struct backend *b = en->backends; b; b = b->next) {
+		struct call *c;
+
+		if (!b->ops || b->status != BACKEND_STARTING)
+			continue;
+		c = call_new(method_find("init_host"), HOOK_ORIGIN_START);
+		c->params = jsonx_pack("{s:s}", "backend", b->name);
+		call_run(en, c);
+	}
+}
+
+static void refuse(struct engine *en, struct call *c)
+{
+	call_refuse(en, c, ERR_SHUTTING_DOWN, "sharesd is stopping: try again when it is back");
+}
+
+/* Cut off: the helpers are killed, and the next start finishes or undoes what they did. */
+static void stop(struct engine *en)
+{
+	struct message *m;
+
+	while ((m = queue_pop(en->in))) {
+		if (m->type == MSG_CALL)
+			refuse(en, take_ptr(m->call));
+		message_free(m);
+	}
+	while (en->parked) {
+		struct call *c = en->parked;
+
+		en->parked = c->next;
+		c->next = NULL;
+		work_free(take_ptr(c->work));
+		if (c->method)
+			call_refuse(en, c, ERR_SHUTTING_DOWN, "sharesd is stopping: the call is finished or undone at its next start");
+		else
+			call_free(c);
+	}
+	en->stopping = true;
+}
+
+static void handle(struct engine *en, struct message *m)
+{
+	switch (m->type) {
+	case MSG_CALL:
+		call_run(en, take_ptr(m->call));
+		break;
+	case MSG_PERIODIC:
+		periodic_run(en, m->name);
+		break;
+	case MSG_USAGE:
+		usage_round(en, m->name);
+		break;
+	case MSG_EVENT:
+		record_event(en, m->name, take_ptr(m->json));
+		break;
+	case MSG_CONF:
+		take_conf(en, m->conf);
+		break;
+	case MSG_STOP:
+		stop(en);
+		break;
+	case MSG_ANSWER:
+	case MSG_PARKED:
+	case MSG_BACKEND:
+	case MSG_PROGRESS:
+	case MSG_TICKED:
+	case MSG_STOPPED:
+		break;
+	}
+}
+
+static void begin(struct engine *en)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	if (record_mark_interrupted(en, &e) < 0)
+		log_warning("calls that were cut off could not be marked: %s", e.message);
+	error_clear(&e);
+	if (store_prune(en->st, &e) < 0)
+		log_warning("old records could not be removed: %s", e.message);
+}
+
+void *engine_main(void *engine)
+{
+	struct engine *en = engine;
+	struct message *m;
+
+	begin(en);
+	while (!en->stopping) {
+		m = queue_pop(en->in);
+		if (m) {
+			handle(en, m);
+			message_free(m);
+		} else {
+			wait_for_something(en);
+		}
+		if (en->parked)
+			step_parked(en);
+		if (en->background)
+			work_reap_background(&en->background);
+	}
+	queue_push(en->out, message_new(MSG_STOPPED));
+	return NULL;
+}

@@ -1,0 +1,63 @@
+#include "daemon/options.h"
+
+#include "base/mem.h"
+#include "drivers/table.h"
+#include "hooks/table.h"
+
+#include <stddef.h>
+
+static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+
+const struct option daemon_options[] = {
+	{ .name = "state_dir", .type = OPTION_STRING, .fallback = "/var/lib/sharesd", .flags = OPTION_FIXED | OPTION_ABSOLUTE,
+	  .help = "Directory of the database, private to the daemon." },
+	{ .name = "socket", .type = OPTION_STRING, .fallback = "/run/sharesd/sharesd.sock", .flags = OPTION_FIXED | OPTION_ABSOLUTE,
+	  .help = "Path of the socket." },
+	{ .name = "socket_mode", .type = OPTION_MODE, .fallback = "0666",
+	  .help = "Mode of the socket; who may do what is decided by who they are." },
+	{ .name = "admin_groups", .type = OPTION_LIST, .fallback = "sharesd",
+	  .help = "Groups whose members may call everything; root and the daemon's own user always may." },
+	{ .name = "reader_groups", .type = OPTION_LIST, .help = "Groups whose members may call what changes nothing." },
+	{ .name = "plugins", .type = OPTION_LIST, .flags = OPTION_FIXED, .help = "Shared objects that add drivers." },
+	{ .name = "log_level", .type = OPTION_CHOICE, .fallback = "info", .choices = levels, .help = "The least important records that are logged." },
+	{ .name = "max_request_bytes", .type = OPTION_SIZE, .fallback = "1MiB", .min = 1024, .max = 64.0 * 1024 * 1024,
+	  .help = "Longest request line." },
+	{ .name = "max_request_depth", .type = OPTION_INT, .fallback = "32", .min = 4, .max = 512, .help = "Deepest nesting of a request." },
+	{ .name = "max_batch_entries", .type = OPTION_INT, .fallback = "64", .min = 1, .max = 10000, .help = "Most entries of a batch." },
+	{ .name = "max_connections", .type = OPTION_INT, .fallback = "256", .min = 1, .max = 10000, .help = "Most connections." },
+	{ .name = "max_connections_per_user", .type = OPTION_INT, .fallback = "64", .min = 1, .max = 10000,
+	  .help = "Most connections of one user." },
+	{ .name = "max_unsent_bytes", .type = OPTION_SIZE, .fallback = "8MiB", .min = 65536, .max = 1024.0 * 1024 * 1024,
+	  .help = "Most unread output of a connection, before it is closed." },
+	{ .name = "request_line_timeout", .type = OPTION_SECONDS, .fallback = "30", .min = 0.1, .max = 86400,
+	  .help = "Seconds that an unfinished request line may take." },
+	{ .name = "max_queued_calls", .type = OPTION_INT, .fallback = "1024", .min = 1, .max = 1000000, .help = "Most calls that wait." },
+	{ .name = NULL },
+};
+
+const struct conf_schema *daemon_schema(void)
+{
+	static struct conf_schema schema;
+	const struct share_driver_ops *const *table = driver_table();
+	const struct hook_ops *const *modules = hook_module_table();
+	struct conf_driver *drivers;
+	const char **names;
+	size_t n = 0;
+
+	while (table[n])
+		n++;
+	drivers = xcalloc(n + 1, sizeof *drivers);
+	for (size_t i = 0; i < n; i++)
+		drivers[i] = (struct conf_driver){ .keyword = table[i]->name, .options = table[i]->options };
+	for (n = 0; modules[n]; n++)
+		;
+	names = xcalloc(n + 1, sizeof *names);
+	for (size_t i = 0; i < n; i++)
+		names[i] = modules[i]->name;
+	schema = (struct conf_schema){ .top = daemon_options,
+				       .backend = conf_backend_options,
+				       .modules = hook_module_options(),
+				       .drivers = drivers,
+				       .module_names = names };
+	return &schema;
+}

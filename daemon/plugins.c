@@ -1,0 +1,52 @@
+#include "daemon/plugins.h"
+
+#include "conf/conf.h"
+#include "drivers/table.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_file(const char *path, struct error *e)
+{
+	struct stat st;
+
+	if (path[0] != '/')
+		return error_set(e, ERR_INVALID_PARAMS, EINVAL, "plugin %s: give its whole path, from /", path);
+	if (stat(path, &st) < 0)
+		return error_errno(e, errno, "plugin %s cannot be loaded", path);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return error_set(e, ERR_PERMISSION_DENIED, EPERM,
+				 "plugin %s may be written by others than root and the daemon's user: chown and chmod go-w it", path);
+	return 0;
+}
+
+static int load(const char *path, struct error *e)
+{
+	const struct share_driver_ops *ops;
+	void *handle;
+	int r = check_file(path, e);
+
+	if (r < 0)
+		return r;
+	/* Never closed: its code and tables are used until the end. */
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!handle)
+		return error_set(e, ERR_INVALID_PARAMS, ENOEXEC, "plugin %s cannot be loaded: %s", path, dlerror());
+	ops = dlsym(handle, "share_driver");
+	if (!ops)
+		return error_set(e, ERR_INVALID_PARAMS, ENOEXEC, "plugin %s exports no share_driver", path);
+	return driver_register(ops, path, e);
+}
+
+int plugins_load(const char *conf_path, struct error *e)
+{
+	char **list = NULL;
+	int r = conf_scan_plugins(conf_path, &list, e);
+
+	for (char **p = list; r == 0 && p && *p; p++)
+		r = load(*p, e);
+	conf_free_list(list);
+	return r;
+}

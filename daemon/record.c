@@ -1,0 +1,254 @@
+#include "daemon/record.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "daemon/backend.h"
+#include "daemon/methods.h"
+
+#include <string.h>
+
+static json_t *number_or_null(bool known, long long n)
+{
+	return known ? json_integer(n) : json_null();
+}
+
+static json_t *outcome_json(const struct call *c)
+{
+	json_t *o = json_object();
+
+	if (c->result < 0)
+		json_object_set_new(o, "error", error_to_json(&c->err));
+	else
+		json_object_set_new(o, "result", c->answer ? json_incref(c->answer) : json_null());
+	return o;
+}
+
+static const char *outcome_word(const struct call *c)
+{
+	return c->result < 0 ? error_kind_name(c->err.kind) : "ok";
+}
+
+static void log_end(const struct call *c, double seconds)
+{
+	char ms[32];
+
+	snprintf(ms, sizeof ms, "%.1f", seconds * 1000);
+	if (c->result < 0)
+		log_info("%s by %s: %s after %s ms: %s", c->method->name, c->who.user ? c->who.user : hook_origin_name(c->origin),
+			 outcome_word(c), ms, c->err.message);
+	else if (c->origin == HOOK_ORIGIN_TIMER || c->method->kind == METHOD_QUEUED_READ)
+		log_debug("%s: ok after %s ms", c->method->name, ms);
+	else
+		log_info("%s by %s: ok after %s ms", c->method->name, c->who.user ? c->who.user : hook_origin_name(c->origin), ms);
+}
+
+void record_end(struct call *c)
+{
+	json_t *r;
+
+	c->ended = text_monotonic();
+	text_now(c->ended_at);
+	log_end(c, c->ended - c->started);
+	r = jsonx_pack("{s:s,s:s,s:s,s:o,s:o,s:s}", "id", c->id, "method", c->method->name, "origin", hook_origin_name(c->origin),
+		       "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL), "request_id", jsonx_string(c->request_id),
+		       "state", "done");
+	json_object_set_new(r, "backend", jsonx_string(c->backend ? c->backend->name : NULL));
+	json_object_set_new(r, "object_kind", jsonx_string(c->object_kind));
+	json_object_set_new(r, "object_id", jsonx_string(c->object_id));
+	json_object_set_new(r, "uid", number_or_null(c->who.known, c->who.uid));
+	json_object_set_new(r, "user", jsonx_string(c->who.user));
+	json_object_set_new(r, "gid", number_or_null(c->who.known, c->who.gid));
+	json_object_set_new(r, "pid", number_or_null(c->who.known && c->who.pid, c->who.pid));
+	json_object_set_new(r, "queued_at", json_string(c->queued_at));
+	json_object_set_new(r, "started_at", json_string(c->started_at));
+	json_object_set_new(r, "ended_at", json_string(c->ended_at));
+	json_object_set_new(r, "duration_ms", json_real((double)(long long)((c->ended - c->started) * 1e6) / 1e3));
+	json_object_set_new(r, "skip_hooks", json_boolean(c->skip_hooks));
+	json_object_set_new(r, "outcome", json_string(outcome_word(c)));
+	json_object_set_new(r, "error", c->result < 0 ? error_to_json(&c->err) : json_null());
+	json_object_set_new(r, "hooks", c->hooks ? json_deep_copy(hook_run_outcomes(c->hooks)) : json_array());
+	json_decref(c->record);
+	c->record = r;
+}
+
+static json_t *row_of(const struct call *c, const char *state)
+{
+	return jsonx_pack("{s:s,s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:o,s:s,s:s}", "id", c->id, "method", c->method->name, "backend",
+			  jsonx_string(c->backend ? c->backend->name : NULL), "object_kind", jsonx_string(c->object_kind),
+			  "object_id", jsonx_string(c->object_id), "origin", hook_origin_name(c->origin), "parent_call_id",
+			  jsonx_string(*c->parent ? c->parent : NULL), "uid", number_or_null(c->who.known, c->who.uid), "request_id",
+			  json_null(), "state", state, "started_at", c->started_at);
+}
+
+int record_insert_intent(struct engine *en, struct call *c, struct error *e)
+{
+	_cleanup_json_ json_t *row = row_of(c, "intent");
+
+	if (c->request_id && c->who.known) {
+		json_object_set_new(row, "request_id", json_string(c->request_id));
+	}
+	json_object_set(row, "request", c->params);
+	json_object_set_new(row, "intent", c->intent ? json_incref(c->intent) : json_object());
+	return store_insert(en->st, STORE_CALLS, row, NULL, e);
+}
+
+/* ---- events ---- */
+
+static int store_event(struct engine *en, struct call *c, json_t *event, struct error *e)
+{
+	_cleanup_json_ json_t *row = NULL;
+	char id[37], now[32];
+	int64_t seq;
+	int r;
+
+	text_make_uuid(id);
+	text_now(now);
+	row = jsonx_pack("{s:s,s:s,s:s,s:O,s:o,s:o}", "id", id, "time", now, "type", jsonx_str(event, "type"), "object",
+			 json_object_get(event, "object"), "call_id", jsonx_string(c ? c->id : NULL), "uid",
+			 number_or_null(c && c->who.known, c ? c->who.uid : 0));
+	if ((r = store_insert(en->st, STORE_EVENTS, row, &seq, e)) < 0)
+		return r;
+	json_object_set_new(event, "id", json_string(id));
+	json_object_set_new(event, "seq", json_integer(seq));
+	json_object_set_new(event, "time", json_string(now));
+	return 0;
+}
+
+static int update_event(struct engine *en, json_t *event, struct error *e)
+{
+	_cleanup_json_ json_t *fields = jsonx_pack("{s:O}", "object", json_object_get(event, "object"));
+
+	json_object_del(event, "dirty");
+	return store_update(en->st, STORE_EVENTS, jsonx_str(event, "id"), fields, e);
+}
+
+static int store_events(struct engine *en, struct call *c, struct error *e)
+{
+	size_t i;
+	json_t *event;
+	int r = 0;
+
+	json_array_foreach(c->events, i, event) {
+		if (!jsonx_get(event, "seq"))
+			r = store_event(en, c, event, e);
+		else if (jsonx_get(event, "dirty"))
+			r = update_event(en, event, e);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void record_amend_events(struct call *c)
+{
+	const char *id = jsonx_str(c->answer, "id");
+	size_t i;
+	json_t *event;
+
+	json_array_foreach(c->events, i, event) {
+		const char *of = jsonx_str(json_object_get(event, "object"), "id");
+
+		if (!id || !of || strcmp(id, of) != 0)
+			continue;
+		json_object_set(event, "object", c->answer);
+		json_object_set_new(event, "dirty", json_true());
+	}
+}
+
+static void send_event(struct engine *en, const struct call *c, json_t *event)
+{
+	struct message *m = message_new(MSG_EVENT);
+	_cleanup_json_ json_t *shown =
+		jsonx_pack("{s:O,s:O,s:O,s:O,s:o,s:o}", "seq", json_object_get(event, "seq"), "time", json_object_get(event, "time"),
+			   "type", json_object_get(event, "type"), "object", json_object_get(event, "object"), "call_id",
+			   jsonx_string(c ? c->id : NULL), "uid", number_or_null(c && c->who.known, c ? c->who.uid : 0));
+
+	m->json = json_deep_copy(shown);
+	queue_push(en->out, m);
+}
+
+void record_event(struct engine *en, const char *type, json_t *object)
+{
+	_cleanup_json_ json_t *event = jsonx_pack("{s:s,s:o}", "type", type, "object", object);
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	if (store_begin(en->st, &e) < 0 || store_event(en, NULL, event, &e) < 0 || store_commit(en->st, false, &e) < 0) {
+		store_rollback(en->st);
+		log_warning("event %s could not be stored: %s", type, e.message);
+		return;
+	}
+	send_event(en, NULL, event);
+}
+
+/* ---- rows ---- */
+
+int record_write(struct engine *en, struct call *c, const char *state, struct error *e)
+{
+	_cleanup_json_ json_t *row = NULL;
+	int r;
+
+	if ((r = store_events(en, c, e)) < 0)
+		return r;
+	row = c->committed ? jsonx_pack("{s:s}", "state", state) : row_of(c, state);
+	if (c->committed)
+		json_object_set_new(row, "outcome", outcome_json(c));
+	if (c->forgotten)
+		json_object_set_new(row, "request_id", json_null());
+	if (!c->record)
+		record_end(c);
+	json_object_set(row, "record", c->record);
+	json_object_set_new(row, "ended_at", json_string(c->ended_at));
+	if (c->committed)
+		return store_update(en->st, STORE_CALLS, c->id, row, e);
+	return store_insert(en->st, STORE_CALLS, row, NULL, e);
+}
+
+void record_store_only(struct engine *en, struct call *c)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	if (store_begin(en->st, &e) < 0 || record_write(en, c, "done", &e) < 0 || store_commit(en->st, false, &e) < 0) {
+		store_rollback(en->st);
+		log_warning("the record of %s could not be stored: %s", c->method->name, e.message);
+	}
+}
+
+void record_send(struct engine *en, struct call *c, bool whole)
+{
+	struct message *m;
+	size_t i;
+	json_t *event;
+
+	if (whole) {
+		json_array_foreach(c->events, i, event)
+			if (jsonx_get(event, "seq"))
+				send_event(en, c, event);
+	}
+	m = message_new(MSG_ANSWER);
+	m->json = whole ? take_ptr(c->record) : NULL;
+	m->call = c;
+	queue_push(en->out, m);
+}
+
+int record_mark_interrupted(struct engine *en, struct error *e)
+{
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "state", "post_hooks"), *rows = NULL;
+	_cleanup_json_ json_t *fields = jsonx_pack("{s:s}", "state", "interrupted");
+	json_t *row;
+	size_t i;
+	int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
+
+	if (r < 0 || json_array_size(rows) == 0)
+		return r;
+	if ((r = store_begin(en->st, e)) < 0)
+		return r;
+	json_array_foreach(rows, i, row)
+		if ((r = store_update(en->st, STORE_CALLS, jsonx_str(row, "id"), fields, e)) < 0) {
+			store_rollback(en->st);
+			return r;
+		}
+	return store_commit(en->st, true, e);
+}

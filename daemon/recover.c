@@ -1,0 +1,192 @@
+#include "daemon/recover.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "daemon/call_run.h"
+#include "daemon/methods.h"
+#include "daemon/record.h"
+#include "daemon/resolve.h"
+#include "daemon/work.h"
+
+#include <errno.h>
+#include <string.h>
+
+int recover_invoke(struct engine *en, struct call *c, const char *slot, struct input *in, json_t **ret, struct error *e)
+{
+	int r = backend_invoke(en, c->backend, c, slot, in, ret, e);
+
+	while (r == 1) {
+		work_wait(c->work);
+		r = backend_finish(en, c->backend, c, ret, e);
+	}
+	return r;
+}
+
+static enum hook_origin origin_from_name(const char *name)
+{
+	for (int o = HOOK_ORIGIN_CLIENT; o <= HOOK_ORIGIN_CALL; o++)
+		if (name && strcmp(name, hook_origin_name((enum hook_origin)o)) == 0)
+			return (enum hook_origin)o;
+	return HOOK_ORIGIN_START;
+}
+
+/* The call of an unfinished row, as far as recovery needs it. NULL: no such method any more. */
+static struct call *call_from_row(const json_t *row)
+{
+	const struct method *m = method_find(jsonx_str(row, "method"));
+	const char *kind = jsonx_str(row, "object_kind"), *id = jsonx_str(row, "object_id"), *request = jsonx_str(row, "request_id");
+	struct call *c;
+
+	if (!m || !m->ops || !m->ops->recover)
+		return NULL;
+	c = call_new(m, origin_from_name(jsonx_str(row, "origin")));
+	snprintf(c->id, sizeof c->id, "%s", jsonx_str(row, "id"));
+	snprintf(c->started_at, sizeof c->started_at, "%s", jsonx_str(row, "started_at"));
+	snprintf(c->queued_at, sizeof c->queued_at, "%s", jsonx_str(row, "started_at"));
+	c->started = text_monotonic();
+	c->object_kind = xstrdup(kind);
+	c->object_id = xstrdup(id);
+	c->request_id = xstrdup(request);
+	c->who.known = jsonx_get(row, "uid") != NULL;
+	c->who.uid = (uid_t)jsonx_int(row, "uid");
+	c->params = jsonx_get(row, "request") ? json_deep_copy(jsonx_get(row, "request")) : json_object();
+	c->intent = jsonx_get(row, "intent") ? json_deep_copy(jsonx_get(row, "intent")) : json_object();
+	c->recovering = true;
+	c->committed = true;
+	return c;
+}
+
+static int write_fate(struct engine *en, struct call *c, int found, const char **ret_fate, struct error *e)
+{
+	const struct call_ops *ops = c->method->ops;
+	int r = 0;
+
+	if (found == 1) {
+		*ret_fate = "finished";
+		if (!c->results)
+			c->results = json_object();
+		if (ops->settle && (r = ops->settle(en, c, e)) < 0)
+			return r;
+		if (ops->answer && (r = ops->answer(en, c, &c->answer, e)) < 0)
+			return r;
+	} else if (found == 0) {
+		*ret_fate = "undone";
+		error_set(&c->err, ERR_INTERNAL, EINTR, "the daemon ended while the call was under way, and it was undone");
+		c->result = -EINTR;
+		if (ops->undo && (r = ops->undo(en, c, e)) < 0)
+			return r;
+	} else {
+		*ret_fate = "error";
+		c->result = found;
+		if (ops->fail && (r = ops->fail(en, c, &c->err, e)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int commit_fate(struct engine *en, struct call *c, int found, const char **ret_fate, struct error *e)
+{
+	int r;
+
+	if ((r = store_begin(en->st, e)) < 0)
+		return r;
+	if ((r = write_fate(en, c, found, ret_fate, e)) < 0)
+		goto failed;
+	record_end(c);
+	json_object_set_new(c->record, "recovered", json_string(*ret_fate));
+	/* Its post hooks, if it had any, do not run any more. */
+	c->forgotten = found == 0;
+	if ((r = record_write(en, c, found == 1 ? "interrupted" : "done", e)) < 0 || (r = store_commit(en->st, true, e)) < 0)
+		goto failed;
+	return 0;
+failed:
+	store_rollback(en->st);
+	return r;
+}
+
+static int recover_call(struct engine *en, struct call *c, const char **ret_fate, struct error *e)
+{
+	int found;
+
+	found = load_intent(en, c, e);
+	if (found < 0)
+		return found;
+	if (!c->share) {
+		/* Its object is gone: nothing is left to decide. */
+		return commit_fate(en, c, 0, ret_fate, e);
+	}
+	found = c->method->ops->recover(en, c, &c->err);
+	/* A backend that went away again, or a full store, is no fate: the next try decides. */
+	if (found < 0 && c->err.kind == ERR_BACKEND_DOWN) {
+		error_move(e, &c->err);
+		return found;
+	}
+	return commit_fate(en, c, found, ret_fate, e);
+}
+
+static void note(json_t *list, const struct call *c, const char *fate)
+{
+	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:o,s:o}", "call_id", c->id, "method", c->method->name, "fate", fate, "object_kind",
+			       jsonx_string(c->object_kind), "object_id", jsonx_string(c->object_id));
+
+	if (c->result < 0)
+		json_object_set_new(o, "reason", jsonx_string(c->err.message));
+	json_array_append_new(list, o);
+	log_notice("%s of %s %s was cut off: %s", c->method->name, c->object_kind ? c->object_kind : "object",
+		   c->object_id ? c->object_id : "", fate);
+}
+
+static int recover_row(struct engine *en, struct backend *b, const json_t *row, json_t *list, struct error *e)
+{
+	struct call *c = call_from_row(row);
+	const char *fate = NULL;
+	int r;
+
+	if (!c)
+		return error_set(e, ERR_INTERNAL, EINVAL, "call %s of method %s cannot be recovered by this version: run the one that made it",
+				 jsonx_str(row, "id"), jsonx_str(row, "method"));
+	c->backend = b;
+	r = recover_call(en, c, &fate, e);
+	if (r == 0) {
+		note(list, c, fate);
+		record_send(en, c, true);
+		return 0;
+	}
+	call_free(c);
+	return r;
+}
+
+static int is_parked(struct engine *en, const char *id)
+{
+	for (struct call *p = en->parked; p; p = p->next)
+		if (strcmp(p->id, id) == 0)
+			return 1;
+	return 0;
+}
+
+int recover_backend(struct engine *en, struct backend *b, json_t **ret, struct error *e)
+{
+	static const char *const states[] = { "intent", "working" };
+	_cleanup_json_ json_t *list = json_array();
+
+	for (size_t s = 0; s < 2; s++) {
+		_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:s}", "backend", b->name, "state", states[s]), *rows = NULL;
+		json_t *row;
+		size_t i;
+		int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
+
+		if (r < 0)
+			return r;
+		json_array_foreach(rows, i, row) {
+			if (is_parked(en, jsonx_str(row, "id")))
+				continue;
+			if ((r = recover_row(en, b, row, list, e)) < 0)
+				return r;
+		}
+	}
+	*ret = take_ptr(list);
+	return 0;
+}

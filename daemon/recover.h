@@ -1,0 +1,13 @@
+/* After a crash: every half-done call of a backend gets a decided fate, in its init_host. Call thread. */
+#ifndef DAEMON_RECOVER_H
+#define DAEMON_RECOVER_H
+
+#include "daemon/backend.h"
+
+/* All of the backend's, oldest first: `*ret`: [{"call_id","object_kind","object_id","method","fate","reason"?}], fate
+ * "finished", "undone" or "error". New reference. */
+int recover_backend(struct engine *en, struct backend *b, json_t **ret, struct error *e);
+/* A driver call inside recovery, where long work is waited for. `in` is taken. 0 or negative. */
+int recover_invoke(struct engine *en, struct call *c, const char *slot, struct input *in, json_t **ret, struct error *e);
+
+#endif

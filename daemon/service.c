@@ -1,0 +1,374 @@
+#include "daemon/service.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "daemon/engine.h"
+#include "daemon/options.h"
+#include "daemon/rpc.h"
+#include "daemon/server.h"
+#include "daemon/timers.h"
+#include "daemon/view.h"
+
+#include <errno.h>
+#include <event2/thread.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+/* At the end clients get this long to read their last answers. */
+#define FLUSH_SECONDS 1.0
+
+struct running {
+	struct service s;
+	pthread_t thread;
+	struct engine *engine; /* the thread owns it until it has ended */
+	struct event *from_engine, *flush;
+	struct event *signals[3];
+	double flush_until;
+};
+
+/* ---- to the call thread ---- */
+
+int service_submit(struct service *s, struct call *c, struct error *e)
+{
+	size_t most = (size_t)settings_int(conf_top(s->conf), "max_queued_calls");
+	struct message *m;
+
+	if (s->stopping)
+		return error_set(e, ERR_SHUTTING_DOWN, ESHUTDOWN, "sharesd is stopping: try again when it is back");
+	if (queue_length(s->in) >= most) {
+		error_set(e, ERR_BUSY, EBUSY, "%zu calls are waiting already (max_queued_calls): try again later", most);
+		error_add(e, "limit", json_integer((json_int_t)most));
+		return -EBUSY;
+	}
+	view_call_begins(s->view, c);
+	m = message_new(MSG_CALL);
+	m->call = c;
+	queue_push(s->in, m);
+	return 0;
+}
+
+void service_submit_own(struct service *s, const char *method, const char *backend)
+{
+	struct call *c = call_new(method_find(method), HOOK_ORIGIN_TIMER);
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	c->params = jsonx_pack("{s:s}", "backend", backend);
+	if (service_submit(s, c, &e) < 0) {
+		log_debug("%s of backend \"%s\" is left out: %s", method, backend, e.message);
+		call_free(c);
+	}
+}
+
+void service_event(struct service *s, const char *type, json_t *object)
+{
+	struct message *m = message_new(MSG_EVENT);
+
+	m->name = xstrdup(type);
+	m->json = object;
+	queue_push(s->in, m);
+}
+
+/* ---- from the call thread ---- */
+
+static void take_answer(struct service *s, struct message *m)
+{
+	if (m->json)
+		view_count_hooks(s->view, jsonx_str(m->json, "backend"), jsonx_get(m->json, "hooks"));
+	view_call_ends(s->view, m->call->id);
+	rpc_answer(s, m->call);
+}
+
+static void show_status(struct service *s)
+{
+	json_t *b;
+	const char *name;
+	size_t up = 0, n = 0;
+
+	json_object_foreach(view_backends(s->view), name, b) {
+		n++;
+		up += strcmp(jsonx_str(b, "status"), "up") == 0;
+	}
+	sd_notifyf(0, "STATUS=%zu of %zu backends up", up, n);
+}
+
+static void take_backend(struct service *s, struct message *m)
+{
+	const char *status = m->json ? jsonx_str(m->json, "status") : "gone";
+
+	timers_backend(s->timers, m->name, status);
+	view_set_backend(s->view, m->name, take_ptr(m->json));
+	show_status(s);
+}
+
+static void take_message(struct running *run, struct message *m)
+{
+	struct service *s = &run->s;
+
+	switch (m->type) {
+	case MSG_ANSWER:
+		take_answer(s, m);
+		break;
+	case MSG_BACKEND:
+		take_backend(s, m);
+		break;
+	case MSG_PROGRESS:
+		view_set_progress(s->view, m->name, take_ptr(m->json));
+		break;
+	case MSG_TICKED:
+		timers_ticked(s->timers, m->name);
+		view_count_hooks(s->view, m->name, m->json);
+		break;
+	case MSG_STOPPED:
+		run->flush_until = text_monotonic() + FLUSH_SECONDS;
+		event_active(run->flush, EV_TIMEOUT, 0);
+		break;
+	case MSG_PARKED:
+	case MSG_EVENT:
+	case MSG_CALL:
+	case MSG_PERIODIC:
+	case MSG_USAGE:
+	case MSG_CONF:
+	case MSG_STOP:
+		break;
+	}
+}
+
+static void on_engine(evutil_socket_t fd, short what, void *arg)
+{
+	struct running *run = arg;
+	struct message *m;
+
+	(void)fd;
+	(void)what;
+	/* A bounded round, so that clients are served in between; the descriptor stays readable while more is there. */
+	for (int i = 0; i < 64 && (m = queue_pop(run->s.out)); i++) {
+		take_message(run, m);
+		message_free(m);
+	}
+}
+
+/* ---- stop and reload ---- */
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct running *run = arg;
+	struct timeval soon = { .tv_usec = 10000 };
+
+	(void)fd;
+	(void)what;
+	if (server_is_flushed(run->s.server) || text_monotonic() > run->flush_until)
+		event_base_loopexit(run->s.base, NULL);
+	else
+		event_add(run->flush, &soon);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *arg)
+{
+	struct running *run = arg;
+
+	(void)what;
+	if (run->s.stopping)
+		return;
+	log_notice("stopping (%s): the running call is finished first", strsignal((int)signal));
+	sd_notify(0, "STOPPING=1");
+	run->s.stopping = true;
+	server_stop_listening(run->s.server);
+	queue_push_front(run->s.in, message_new(MSG_STOP));
+}
+
+static void log_lines(enum log_level level, const struct conf_faults *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		log_at(level, "%s", f->lines[i]);
+}
+
+static int load_again(struct service *s, struct conf **ret)
+{
+	struct conf_faults faults = { 0 }, warnings = { 0 };
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct conf *conf = NULL;
+	int r = conf_load(s->conf_path, daemon_schema(), &conf, &faults, &warnings, &e);
+
+	log_lines(LOG_LEVEL_ERROR, &faults);
+	log_lines(LOG_LEVEL_WARNING, &warnings);
+	if (r == 0)
+		r = conf_check_reload(s->conf, conf, &e);
+	conf_faults_clear(&faults);
+	conf_faults_clear(&warnings);
+	if (r < 0) {
+		log_error("%s is not taken, the old one stays in force: %s", s->conf_path, e.message ? e.message : strerror(-r));
+		conf_unref(conf);
+		return r;
+	}
+	*ret = conf;
+	return 0;
+}
+
+static void on_reload(evutil_socket_t signal, short what, void *arg)
+{
+	struct running *run = arg;
+	struct service *s = &run->s;
+	struct conf *conf, *old = s->conf;
+	struct message *m;
+	enum log_level level;
+
+	(void)signal;
+	(void)what;
+	sd_notify(0, "RELOADING=1");
+	if (!s->stopping && load_again(s, &conf) == 0) {
+		s->conf = conf;
+		if (log_level_from_name(settings_string(conf_top(conf), "log_level"), &level) == 0)
+			log_set_level(level);
+		roles_load(&s->roles, conf_top(conf));
+		server_reload(s->server);
+		timers_reload(s->timers);
+		m = message_new(MSG_CONF);
+		m->conf = conf_ref(conf);
+		queue_push(s->in, m);
+		conf_unref(old);
+		log_notice("%s is in force", s->conf_path);
+	}
+	sd_notify(0, "READY=1");
+}
+
+/* ---- start ---- */
+
+static int start_engine(struct running *run, struct store *writer)
+{
+	struct engine *en = engine_new(writer, run->s.in, run->s.out, run->s.conf);
+	struct message *m = message_new(MSG_CONF);
+	sigset_t all, old;
+	int r;
+
+	m->conf = conf_ref(run->s.conf);
+	queue_push(run->s.in, m);
+	/* Signals are the loop's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&run->thread, NULL, engine_main, en);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	run->engine = en;
+	return -r;
+}
+
+static void add_events(struct running *run)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+	run->from_engine = event_new(run->s.base, queue_fd(run->s.out), EV_READ | EV_PERSIST, on_engine, run);
+	event_add(run->from_engine, NULL);
+	run->flush = evtimer_new(run->s.base, on_flush, run);
+	for (size_t i = 0; i < 3; i++) {
+		run->signals[i] = evsignal_new(run->s.base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, run);
+		event_add(run->signals[i], NULL);
+	}
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static struct event *add_watchdog(struct running *run)
+{
+	uint64_t usec;
+	struct event *ev;
+	struct timeval tv;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return NULL;
+	tv = (struct timeval){ .tv_sec = (time_t)(usec / 2000000), .tv_usec = (suseconds_t)(usec / 2 % 1000000) };
+	ev = event_new(run->s.base, -1, EV_PERSIST, on_watchdog, NULL);
+	event_add(ev, &tv);
+	return ev;
+}
+
+static void tear_down(struct running *run)
+{
+	server_free(run->s.server);
+	timers_free(run->s.timers);
+	for (size_t i = 0; i < 3; i++)
+		if (run->signals[i])
+			event_free(run->signals[i]);
+	if (run->from_engine)
+		event_free(run->from_engine);
+	if (run->flush)
+		event_free(run->flush);
+	engine_free(run->engine);
+	queue_free(run->s.in);
+	queue_free(run->s.out);
+	view_free(run->s.view);
+	store_close(run->s.st);
+	roles_clear(&run->s.roles);
+	conf_unref(run->s.conf);
+	event_base_free(run->s.base);
+}
+
+static int open_stores(struct running *run, struct store **ret_writer, struct error *e)
+{
+	const char *dir = settings_string(conf_top(run->s.conf), "state_dir");
+	int r = store_open(dir, true, ret_writer, e);
+
+	return r < 0 ? r : store_open(dir, false, &run->s.st, e);
+}
+
+static int set_up(struct running *run, const int *fds, int n_fds, struct error *e)
+{
+	struct store *writer = NULL;
+	int r = open_stores(run, &writer, e);
+
+	if (r < 0) {
+		store_close(writer);
+		return r;
+	}
+	roles_load(&run->s.roles, conf_top(run->s.conf));
+	run->s.view = view_new();
+	run->s.timers = timers_new(&run->s);
+	add_events(run);
+	/* The queue has its first message, the init_hosts, before the first client is heard. */
+	r = start_engine(run, writer);
+	if (r < 0)
+		return error_errno(e, -r, "cannot start the call thread");
+	r = server_new(&run->s, fds, n_fds, &run->s.server, e);
+	if (r < 0) {
+		queue_push_front(run->s.in, message_new(MSG_STOP));
+		pthread_join(run->thread, NULL);
+	}
+	return r;
+}
+
+int service_run(const char *conf_path, struct conf *conf, const int *fds, int n_fds)
+{
+	struct running run = { .s = { .conf_path = conf_path, .conf = conf_ref(conf) } };
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct event *watchdog = NULL;
+	int r;
+
+	text_now(run.s.started_at);
+	run.s.base = event_base_new();
+	run.s.in = queue_new();
+	run.s.out = queue_new();
+	r = set_up(&run, fds, n_fds, &e);
+	if (r < 0) {
+		log_error("cannot start: %s", e.message);
+	} else {
+		watchdog = add_watchdog(&run);
+		log_notice("sharesd " SHARESD_VERSION " listens on %s", settings_string(conf_top(conf), "socket"));
+		sd_notify(0, "READY=1");
+		event_base_dispatch(run.s.base);
+		pthread_join(run.thread, NULL);
+		log_notice("stopped");
+	}
+	if (watchdog)
+		event_free(watchdog);
+	tear_down(&run);
+	return r;
+}

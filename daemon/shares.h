@@ -1,0 +1,13 @@
+/* What the methods about shares have in common (call_create.c, call_share.c, call_manage.c). Call thread. */
+#ifndef DAEMON_SHARES_H
+#define DAEMON_SHARES_H
+
+#include "daemon/engine.h"
+
+/* A share of the asked name exists: the answer with if_absent and the same parameters, else ERR_ALREADY_EXISTS. */
+int answer_existing_share(struct engine *en, struct call *c, json_t *row,
+			  int (*same)(struct engine *, struct call *, const json_t *, struct error *), struct error *e);
+/* Deletes the share with its instance and rules from the store. */
+int drop_share_rows(struct engine *en, const struct call *c, struct error *e);
+
+#endif

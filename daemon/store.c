@@ -1,0 +1,380 @@
+#include "daemon/store.h"
+
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "daemon/store_db.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+
+#define KEEP_CALLS  1000
+#define KEEP_EVENTS 10000
+
+/* ---- values in ---- */
+
+/* The text stays the caller's, but for JSON's. */
+static int bind_text(sqlite3_stmt *s, int at, const json_t *v)
+{
+	return sqlite3_bind_text64(s, at, json_string_value(v), json_string_length(v), SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int bind_json(sqlite3_stmt *s, int at, const json_t *v)
+{
+	char *text = jsonx_dump(v);
+
+	return sqlite3_bind_text64(s, at, text, strlen(text), free, SQLITE_UTF8);
+}
+
+static int wrong_type(enum store_table t, const char *column, struct error *e)
+{
+	return error_set(e, ERR_INTERNAL, EINVAL,
+			 "the store's column %s.%s was given a value of another type: this is a fault in sharesd, "
+			 "please report it",
+			 store_schemas[t].name, column);
+}
+
+static int bind_column(struct store *st, sqlite3_stmt *s, int at, enum store_table t, unsigned column, const json_t *v,
+		       struct error *e)
+{
+	const struct store_column *c = &store_schemas[t].columns[column];
+	int code;
+
+	if (!v || json_is_null(v))
+		code = sqlite3_bind_null(s, at);
+	else if (c->type == STORE_TEXT && json_is_string(v))
+		code = bind_text(s, at, v);
+	else if (c->type == STORE_INTEGER && json_is_integer(v))
+		code = sqlite3_bind_int64(s, at, json_integer_value(v));
+	else if (c->type == STORE_JSON)
+		code = bind_json(s, at, v);
+	else
+		return wrong_type(t, c->name, e);
+	return code == SQLITE_OK ? 0 : store_fail(st, e);
+}
+
+/* Every member of a row must be a column, and seq is never given. */
+static int columns_of(enum store_table t, const json_t *row, uint32_t *ret, struct error *e)
+{
+	const struct store_schema *s = &store_schemas[t];
+	size_t found = 0;
+	uint32_t set = 0;
+
+	for (unsigned i = STORE_ID; i < s->count; i++)
+		if (json_object_get(row, s->columns[i].name)) {
+			set |= 1u << i;
+			found++;
+		}
+	if (found != json_object_size(row))
+		return error_set(e, ERR_INTERNAL, EINVAL,
+				 "a row for the store's table %s has a member that is no column: this is a fault in "
+				 "sharesd, please report it",
+				 s->name);
+	*ret = set;
+	return 0;
+}
+
+/* ---- values out ---- */
+
+static json_t *read_text(sqlite3_stmt *s, int column, bool is_json)
+{
+	const char *text = (const char *)sqlite3_column_text(s, column);
+	size_t len = (size_t)sqlite3_column_bytes(s, column);
+
+	return is_json ? json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : json_stringn(text, len);
+}
+
+static json_t *read_column(sqlite3_stmt *s, int column, enum store_type type)
+{
+	if (sqlite3_column_type(s, column) == SQLITE_NULL)
+		return json_null();
+	if (type == STORE_INTEGER)
+		return json_integer(sqlite3_column_int64(s, column));
+	return read_text(s, column, type == STORE_JSON);
+}
+
+static int read_row(struct store *st, sqlite3_stmt *s, enum store_table t, json_t **ret, struct error *e)
+{
+	const struct store_schema *schema = &store_schemas[t];
+	_cleanup_json_ json_t *row = json_object();
+
+	for (unsigned i = 0; i < schema->count; i++) {
+		json_t *v = read_column(s, (int)i, schema->columns[i].type);
+		char where[128];
+
+		if (!v) {
+			snprintf(where, sizeof where, "%s.%s of row %" PRId64, schema->name, schema->columns[i].name,
+				 (int64_t)sqlite3_column_int64(s, STORE_SEQ));
+			return store_damaged(st, where, e);
+		}
+		json_object_set_new_nocheck(row, schema->columns[i].name, v);
+	}
+	*ret = take_ptr(row);
+	return 0;
+}
+
+/* ---- changes ---- */
+
+static int insert(struct store *st, enum store_table t, const json_t *row, int64_t *ret_seq, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	const struct store_schema *schema = &store_schemas[t];
+	int r = store_statement(st, &(struct sql_key){ .kind = SQL_INSERT, .table = t }, &s, e);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = STORE_ID; i < schema->count; i++)
+		if ((r = bind_column(st, s, (int)i, t, i, json_object_get(row, schema->columns[i].name), e)) < 0)
+			return r;
+	if ((r = store_step(st, s, e)) < 0)
+		return r;
+	if (ret_seq)
+		*ret_seq = sqlite3_last_insert_rowid(st->db);
+	return 0;
+}
+
+int store_insert(struct store *st, enum store_table t, const json_t *row, int64_t *ret_seq, struct error *e)
+{
+	_cleanup_json_ json_t *with_id = NULL;
+	char id[37];
+	uint32_t set;
+	int r;
+
+	if ((r = store_may_write(st, e)) < 0 || (r = columns_of(t, row, &set, e)) < 0)
+		return r;
+	if (t == STORE_EVENTS && !jsonx_get(row, "id")) {
+		text_make_uuid(id);
+		with_id = json_copy((json_t *)row);
+		json_object_set_new(with_id, "id", json_string(id));
+	}
+	return insert(st, t, with_id ? with_id : row, ret_seq, e);
+}
+
+static int bind_id(struct store *st, sqlite3_stmt *s, int at, const char *id, struct error *e)
+{
+	return sqlite3_bind_text(s, at, id, -1, SQLITE_STATIC) == SQLITE_OK ? 0 : store_fail(st, e);
+}
+
+int store_update(struct store *st, enum store_table t, const char *id, const json_t *fields, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	const struct store_schema *schema = &store_schemas[t];
+	struct sql_key key = { .kind = SQL_UPDATE, .table = t };
+	int r, at = 1;
+
+	if ((r = store_may_write(st, e)) < 0 || (r = columns_of(t, fields, &key.set, e)) < 0)
+		return r;
+	if (key.set == 0)
+		return 0;
+	if ((r = store_statement(st, &key, &s, e)) < 0)
+		return r;
+	for (unsigned i = STORE_ID; i < schema->count; i++)
+		if (key.set & 1u << i &&
+		    (r = bind_column(st, s, at++, t, i, json_object_get(fields, schema->columns[i].name), e)) < 0)
+			return r;
+	if ((r = bind_id(st, s, at, id, e)) < 0 || (r = store_step(st, s, e)) < 0)
+		return r;
+	if (sqlite3_changes(st->db) == 0)
+		return error_set(e, ERR_INTERNAL, ENOENT, "the store's table %s has no row %s", schema->name,
+				 id ? id : "without id");
+	return 0;
+}
+
+int store_delete(struct store *st, enum store_table t, const char *id, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	int r;
+
+	if ((r = store_may_write(st, e)) < 0 ||
+	    (r = store_statement(st, &(struct sql_key){ .kind = SQL_DELETE, .table = t }, &s, e)) < 0 ||
+	    (r = bind_id(st, s, 1, id, e)) < 0)
+		return r;
+	return store_step(st, s, e);
+}
+
+/* ---- queries ---- */
+
+static void key_of_where(struct sql_key *key, const json_t *where)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)where, name, v)
+	{
+		uint32_t bit = 1u << store_column_index(key->table, name);
+
+		key->set |= bit;
+		if (json_is_null(v))
+			key->nulls |= bit;
+	}
+}
+
+/* A number given as text is as good: the column's type decides how SQLite compares. */
+static int bind_where(struct store *st, sqlite3_stmt *s, const struct sql_key *key, const json_t *where, int *at,
+		      struct error *e)
+{
+	const struct store_schema *schema = &store_schemas[key->table];
+
+	for (unsigned i = 0; i < schema->count; i++) {
+		json_t *v;
+		int code;
+
+		if (!(key->set & ~key->nulls & 1u << i))
+			continue;
+		v = json_object_get(where, schema->columns[i].name);
+		if (json_is_string(v))
+			code = bind_text(s, (*at)++, v);
+		else if (json_is_integer(v))
+			code = sqlite3_bind_int64(s, (*at)++, json_integer_value(v));
+		else
+			return wrong_type(key->table, schema->columns[i].name, e);
+		if (code != SQLITE_OK)
+			return store_fail(st, e);
+	}
+	return 0;
+}
+
+static int bind_page(struct store *st, sqlite3_stmt *s, int at, const struct store_query *q, struct error *e)
+{
+	int64_t from = q->newest && q->after == 0 ? INT64_MAX : q->after;
+	int64_t limit = q->limit == 0 || q->limit > INT64_MAX ? -1 : (int64_t)q->limit;
+
+	if (sqlite3_bind_int64(s, at, from) != SQLITE_OK || sqlite3_bind_int64(s, at + 1, limit) != SQLITE_OK)
+		return store_fail(st, e);
+	return 0;
+}
+
+int store_select(struct store *st, enum store_table t, const struct store_query *q, json_t **ret, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	_cleanup_json_ json_t *rows = NULL;
+	struct sql_key key = { .kind = q->newest ? SQL_SELECT_NEWEST : SQL_SELECT, .table = t };
+	int r, at = 1;
+
+	key_of_where(&key, q->where);
+	if ((r = store_statement(st, &key, &s, e)) < 0 || (r = bind_where(st, s, &key, q->where, &at, e)) < 0 ||
+	    (r = bind_page(st, s, at, q, e)) < 0)
+		return r;
+	rows = json_array();
+	while ((r = store_step(st, s, e)) > 0) {
+		json_t *row = NULL;
+
+		if ((r = read_row(st, s, t, &row, e)) < 0)
+			return r;
+		json_array_append_new(rows, row);
+	}
+	if (r == 0)
+		*ret = take_ptr(rows);
+	return r;
+}
+
+static int get_one(struct store *st, enum store_table t, const json_t *where, json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	int r = store_select(st, t, &(struct store_query){ .where = where, .limit = 1 }, &rows, e);
+
+	if (r < 0)
+		return r;
+	if (json_array_size(rows) == 0)
+		return -ENOENT;
+	*ret = json_incref(json_array_get(rows, 0));
+	return 0;
+}
+
+/* Nothing equals what is not there, and no text in the store is anything but UTF-8. */
+static bool add_equal(json_t *where, enum store_table t, const char *column, const char *value)
+{
+	json_t *v = value ? json_string(value) : NULL;
+
+	store_column_index(t, column);
+	return v && json_object_set_new(where, column, v) == 0;
+}
+
+int store_get(struct store *st, enum store_table t, const char *column, const char *value, json_t **ret,
+	      struct error *e)
+{
+	_cleanup_json_ json_t *where = json_object();
+
+	return add_equal(where, t, column, value) ? get_one(st, t, where, ret, e) : -ENOENT;
+}
+
+int store_get2(struct store *st, enum store_table t, const char *c1, const char *v1, const char *c2, const char *v2,
+	       json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *where = json_object();
+
+	return add_equal(where, t, c1, v1) && add_equal(where, t, c2, v2) ? get_one(st, t, where, ret, e) : -ENOENT;
+}
+
+int store_count(struct store *st, enum store_table t, const json_t *where, int64_t *ret, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	struct sql_key key = { .kind = SQL_COUNT, .table = t };
+	int r, at = 1;
+
+	key_of_where(&key, where);
+	if ((r = store_statement(st, &key, &s, e)) < 0 || (r = bind_where(st, s, &key, where, &at, e)) < 0 ||
+	    (r = store_step(st, s, e)) < 0)
+		return r;
+	*ret = sqlite3_column_int64(s, 0);
+	return 0;
+}
+
+int store_allocated_bytes(struct store *st, const char *backend, uint64_t *ret, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	uint64_t upper, lower;
+	int r;
+
+	if ((r = store_statement(st, &(struct sql_key){ .kind = SQL_ALLOCATED_BYTES }, &s, e)) < 0 ||
+	    (r = bind_id(st, s, 1, backend, e)) < 0 || (r = store_step(st, s, e)) < 0)
+		return r;
+	upper = (uint64_t)sqlite3_column_int64(s, 0);
+	lower = (uint64_t)sqlite3_column_int64(s, 1);
+	upper += lower >> 32;
+	*ret = upper > UINT32_MAX ? UINT64_MAX : upper << 32 | (lower & UINT32_MAX);
+	return 0;
+}
+
+int64_t store_last_event(struct store *st)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	_cleanup_error_ struct error e = ERROR_INIT;
+	int r = store_statement(st, &(struct sql_key){ .kind = SQL_LAST_EVENT }, &s, &e);
+
+	if (r == 0)
+		r = store_step(st, s, &e);
+	if (r < 0)
+		log_error("the last event's number cannot be read: %s", e.message);
+	return r > 0 ? sqlite3_column_int64(s, 0) : 0;
+}
+
+/* ---- pruning ---- */
+
+static int prune(struct store *st, enum sql_kind kind, int64_t keep, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	int r = store_statement(st, &(struct sql_key){ .kind = kind }, &s, e);
+
+	if (r < 0)
+		return r;
+	if (sqlite3_bind_int64(s, 1, keep) != SQLITE_OK)
+		return store_fail(st, e);
+	return store_step(st, s, e);
+}
+
+int store_prune(struct store *st, struct error *e)
+{
+	int r = store_begin(st, e);
+
+	if (r < 0)
+		return r;
+	if ((r = prune(st, SQL_PRUNE_CALLS, KEEP_CALLS, e)) < 0 ||
+	    (r = prune(st, SQL_PRUNE_EVENTS, KEEP_EVENTS, e)) < 0) {
+		store_rollback(st);
+		return r;
+	}
+	return store_commit(st, false, e);
+}

@@ -1,0 +1,199 @@
+#include "daemon/store_schema.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT    STORE_TEXT
+#define INTEGER STORE_INTEGER
+#define JSON    STORE_JSON
+
+/* In the order of the SQL below. Large values stand last, since SQLite reads a row up to the last column it needs. */
+static const struct store_column backends[] = {
+	{ "seq", INTEGER }, { "id", TEXT }, { "name", TEXT }, { "driver", TEXT }, { "created_at", TEXT },
+};
+static const struct store_column shares[] = {
+	{ "seq", INTEGER },
+	{ "id", TEXT },
+	{ "name", TEXT },
+	{ "share_proto", TEXT },
+	{ "size_bytes", INTEGER },
+	{ "snapshot_id", TEXT },
+	{ "replication_type", TEXT },
+	{ "share_network", TEXT },
+	{ "share_server_id", TEXT },
+	{ "owner_uid", INTEGER },
+	{ "root_uid", INTEGER },
+	{ "root_gid", INTEGER },
+	{ "root_mode", INTEGER },
+	{ "created_at", TEXT },
+	{ "updated_at", TEXT },
+	{ "metadata", JSON },
+	{ "warnings", JSON },
+};
+static const struct store_column instances[] = {
+	{ "seq", INTEGER },
+	{ "id", TEXT },
+	{ "share_id", TEXT },
+	{ "backend", TEXT },
+	{ "status", TEXT },
+	{ "status_reason", TEXT },
+	{ "replica_state", TEXT },
+	{ "provider_location", TEXT },
+	{ "used_bytes", INTEGER },
+	{ "used_at", TEXT },
+	{ "share_server_id", TEXT },
+	{ "created_at", TEXT },
+	{ "updated_at", TEXT },
+	{ "export_locations", JSON },
+	{ "hook_export_locations", JSON },
+};
+static const struct store_column snapshots[] = {
+	{ "seq", INTEGER },        { "id", TEXT },         { "share_id", TEXT },   { "name", TEXT },
+	{ "size_bytes", INTEGER }, { "created_at", TEXT }, { "updated_at", TEXT }, { "metadata", JSON },
+};
+static const struct store_column snapshot_instances[] = {
+	{ "seq", INTEGER },
+	{ "id", TEXT },
+	{ "snapshot_id", TEXT },
+	{ "instance_id", TEXT },
+	{ "status", TEXT },
+	{ "status_reason", TEXT },
+	{ "provider_location", TEXT },
+	{ "created_at", TEXT },
+	{ "updated_at", TEXT },
+};
+static const struct store_column access_rules[] = {
+	{ "seq", INTEGER },     { "id", TEXT },        { "share_id", TEXT },     { "access_type", TEXT },
+	{ "access_to", TEXT },  { "canonical", TEXT }, { "access_level", TEXT }, { "created_at", TEXT },
+	{ "updated_at", TEXT }, { "options", JSON },   { "metadata", JSON },
+};
+static const struct store_column access_states[] = {
+	{ "seq", INTEGER },      { "id", TEXT },    { "access_id", TEXT },
+	{ "instance_id", TEXT }, { "state", TEXT }, { "status_reason", TEXT },
+	{ "access_key", TEXT },
+};
+static const struct store_column share_servers[] = {
+	{ "seq", INTEGER },          { "id", TEXT },         { "backend", TEXT },
+	{ "share_network", TEXT },   { "identifier", TEXT }, { "status", TEXT },
+	{ "status_reason", TEXT },   { "created_at", TEXT }, { "updated_at", TEXT },
+	{ "backend_details", JSON },
+};
+static const struct store_column calls[] = {
+	{ "seq", INTEGER },      { "id", TEXT },         { "method", TEXT }, { "backend", TEXT },
+	{ "object_kind", TEXT }, { "object_id", TEXT },  { "origin", TEXT }, { "parent_call_id", TEXT },
+	{ "uid", INTEGER },      { "request_id", TEXT }, { "state", TEXT },  { "started_at", TEXT },
+	{ "ended_at", TEXT },    { "request", JSON },    { "intent", JSON }, { "outcome", JSON },
+	{ "record", JSON },
+};
+static const struct store_column events[] = {
+	{ "seq", INTEGER },  { "id", TEXT },     { "time", TEXT },   { "type", TEXT },
+	{ "call_id", TEXT }, { "uid", INTEGER }, { "object", JSON },
+};
+
+#define COLUMNS(array) .columns = (array), .count = sizeof(array) / sizeof *(array)
+
+const struct store_schema store_schemas[STORE_TABLE_COUNT] = {
+	[STORE_BACKENDS] = { .name = "backends", COLUMNS(backends) },
+	[STORE_SHARES] = { .name = "shares", COLUMNS(shares) },
+	[STORE_INSTANCES] = { .name = "instances", COLUMNS(instances) },
+	[STORE_SNAPSHOTS] = { .name = "snapshots", COLUMNS(snapshots) },
+	[STORE_SNAPSHOT_INSTANCES] = { .name = "snapshot_instances", COLUMNS(snapshot_instances) },
+	[STORE_ACCESS_RULES] = { .name = "access_rules", COLUMNS(access_rules) },
+	[STORE_ACCESS_STATES] = { .name = "access_states", COLUMNS(access_states) },
+	[STORE_SHARE_SERVERS] = { .name = "share_servers", COLUMNS(share_servers) },
+	[STORE_CALLS] = { .name = "calls", COLUMNS(calls) },
+	[STORE_EVENTS] = { .name = "events", COLUMNS(events) },
+};
+
+unsigned store_column_index(enum store_table t, const char *name)
+{
+	const struct store_schema *s = &store_schemas[t];
+
+	for (unsigned i = 0; i < s->count; i++)
+		if (strcmp(s->columns[i].name, name) == 0)
+			return i;
+	log_error("the store's table %s has no column \"%s\": this is a fault in sharesd", s->name, name);
+	abort();
+}
+
+/* References are checked at the commit, so the order in which a share's rows go does not matter. */
+static const char version_1[] =
+	"CREATE TABLE backends ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" name TEXT NOT NULL UNIQUE, driver TEXT NOT NULL, created_at TEXT"
+	") STRICT;"
+
+	"CREATE TABLE shares ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" name TEXT NOT NULL UNIQUE, share_proto TEXT, size_bytes INTEGER, snapshot_id TEXT, replication_type TEXT,"
+	" share_network TEXT, share_server_id TEXT, owner_uid INTEGER, root_uid INTEGER, root_gid INTEGER,"
+	" root_mode INTEGER, created_at TEXT, updated_at TEXT, metadata TEXT, warnings TEXT"
+	") STRICT;"
+
+	"CREATE TABLE instances ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" share_id TEXT NOT NULL REFERENCES shares (id) DEFERRABLE INITIALLY DEFERRED,"
+	" backend TEXT NOT NULL, status TEXT NOT NULL, status_reason TEXT, replica_state TEXT, provider_location TEXT,"
+	" used_bytes INTEGER, used_at TEXT, share_server_id TEXT, created_at TEXT, updated_at TEXT,"
+	" export_locations TEXT, hook_export_locations TEXT"
+	") STRICT;"
+	"CREATE INDEX instances_by_share ON instances (share_id);"
+	"CREATE INDEX instances_by_backend ON instances (backend);"
+
+	"CREATE TABLE snapshots ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" share_id TEXT NOT NULL REFERENCES shares (id) DEFERRABLE INITIALLY DEFERRED,"
+	" name TEXT NOT NULL, size_bytes INTEGER, created_at TEXT, updated_at TEXT, metadata TEXT,"
+	" UNIQUE (share_id, name)"
+	") STRICT;"
+
+	"CREATE TABLE snapshot_instances ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" snapshot_id TEXT NOT NULL REFERENCES snapshots (id) DEFERRABLE INITIALLY DEFERRED,"
+	" instance_id TEXT NOT NULL, status TEXT NOT NULL, status_reason TEXT, provider_location TEXT,"
+	" created_at TEXT, updated_at TEXT"
+	") STRICT;"
+	"CREATE INDEX snapshot_instances_by_snapshot ON snapshot_instances (snapshot_id);"
+	"CREATE INDEX snapshot_instances_by_instance ON snapshot_instances (instance_id);"
+
+	"CREATE TABLE access_rules ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" share_id TEXT NOT NULL REFERENCES shares (id) DEFERRABLE INITIALLY DEFERRED,"
+	" access_type TEXT NOT NULL, access_to TEXT NOT NULL, canonical TEXT NOT NULL, access_level TEXT NOT NULL,"
+	" created_at TEXT, updated_at TEXT, options TEXT, metadata TEXT,"
+	" UNIQUE (share_id, access_type, canonical)"
+	") STRICT;"
+
+	"CREATE TABLE access_states ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" access_id TEXT NOT NULL REFERENCES access_rules (id) DEFERRABLE INITIALLY DEFERRED,"
+	" instance_id TEXT NOT NULL REFERENCES instances (id) DEFERRABLE INITIALLY DEFERRED,"
+	" state TEXT NOT NULL, status_reason TEXT, access_key TEXT,"
+	" UNIQUE (access_id, instance_id)"
+	") STRICT;"
+	"CREATE INDEX access_states_by_instance ON access_states (instance_id);"
+
+	"CREATE TABLE share_servers ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" backend TEXT NOT NULL, share_network TEXT, identifier TEXT, status TEXT NOT NULL, status_reason TEXT,"
+	" created_at TEXT, updated_at TEXT, backend_details TEXT"
+	") STRICT;"
+
+	"CREATE TABLE calls ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" method TEXT NOT NULL, backend TEXT, object_kind TEXT, object_id TEXT, origin TEXT, parent_call_id TEXT,"
+	" uid INTEGER, request_id TEXT, state TEXT NOT NULL, started_at TEXT, ended_at TEXT,"
+	" request TEXT, intent TEXT, outcome TEXT, record TEXT"
+	") STRICT;"
+	"CREATE UNIQUE INDEX calls_by_request ON calls (uid, request_id) WHERE request_id IS NOT NULL;"
+	"CREATE INDEX calls_by_state ON calls (state);"
+
+	"CREATE TABLE events ("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" time TEXT NOT NULL, type TEXT NOT NULL, call_id TEXT, uid INTEGER, object TEXT"
+	") STRICT;";
+
+const char *const store_migrations[] = { version_1 };
+const int store_version = sizeof store_migrations / sizeof *store_migrations;

@@ -1,0 +1,278 @@
+#include "daemon/view.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+#include "daemon/methods.h"
+
+#include <string.h>
+
+/* Of each hook the last durations are kept, for median and p99. */
+#define DURATIONS 256
+
+struct figures {
+	struct figures *next;
+	char *backend, *hook;
+	uint64_t calls, failures, suppressed, timeouts, vetoes, n;
+	double durations[DURATIONS];
+	char *last_error;
+};
+
+struct live {
+	struct live *next;
+	const struct call *call; /* only its phase may be read, and only until it comes back */
+	json_t *shown;
+	char id[37];
+};
+
+struct view {
+	json_t *backends, *progress, *dropped_ticks;
+	struct figures *figures;
+	struct live *calls, **last;
+	size_t n_calls;
+};
+
+struct view *view_new(void)
+{
+	struct view *v = xcalloc(1, sizeof *v);
+
+	v->backends = json_object();
+	v->progress = json_object();
+	v->dropped_ticks = json_object();
+	v->last = &v->calls;
+	return v;
+}
+
+static void live_free(struct live *l)
+{
+	json_decref(l->shown);
+	free(l);
+}
+
+void view_free(struct view *v)
+{
+	if (!v)
+		return;
+	while (v->figures) {
+		struct figures *f = v->figures;
+
+		v->figures = f->next;
+		free(f->backend);
+		free(f->hook);
+		free(f->last_error);
+		free(f);
+	}
+	while (v->calls) {
+		struct live *l = v->calls;
+
+		v->calls = l->next;
+		live_free(l);
+	}
+	json_decref(v->backends);
+	json_decref(v->progress);
+	json_decref(v->dropped_ticks);
+	free(v);
+}
+
+/* ---- backends ---- */
+
+void view_set_backend(struct view *v, const char *name, json_t *backend)
+{
+	if (backend)
+		json_object_set_new(v->backends, name, backend);
+	else
+		json_object_del(v->backends, name);
+}
+
+json_t *view_backend(const struct view *v, const char *name)
+{
+	return json_object_get(v->backends, name);
+}
+
+json_t *view_backends(const struct view *v)
+{
+	return v->backends;
+}
+
+/* ---- hooks ---- */
+
+static struct figures *figures_of(struct view *v, const char *backend, const char *hook)
+{
+	struct figures *f;
+
+	for (f = v->figures; f; f = f->next)
+		if (strcmp(f->backend, backend) == 0 && strcmp(f->hook, hook) == 0)
+			return f;
+	f = xcalloc(1, sizeof *f);
+	f->backend = xstrdup(backend);
+	f->hook = xstrdup(hook);
+	f->next = v->figures;
+	v->figures = f;
+	return f;
+}
+
+static void count_outcome(struct figures *f, const json_t *o)
+{
+	const char *word = jsonx_str(o, "outcome"), *error = jsonx_str(o, "error");
+
+	f->calls++;
+	f->durations[f->n++ % DURATIONS] = json_number_value(json_object_get(o, "duration_ms"));
+	if (!word || strcmp(word, "ok") == 0)
+		return;
+	if (strcmp(word, "vetoed") == 0) {
+		f->vetoes++;
+		return;
+	}
+	f->failures++;
+	if (strcmp(word, "suppressed") == 0 || strcmp(word, "tolerated") == 0)
+		f->suppressed++;
+	if (jsonx_bool(o, "timed_out"))
+		f->timeouts++;
+	free(f->last_error);
+	f->last_error = xstrdup(error);
+}
+
+void view_count_hooks(struct view *v, const char *backend, const json_t *outcomes)
+{
+	size_t i;
+	json_t *o;
+
+	json_array_foreach(outcomes, i, o)
+		if (backend && jsonx_str(o, "hook"))
+			count_outcome(figures_of(v, backend, jsonx_str(o, "hook")), o);
+}
+
+void view_count_dropped_tick(struct view *v, const char *backend)
+{
+	json_object_set_new(v->dropped_ticks, backend, json_integer(jsonx_int(v->dropped_ticks, backend) + 1));
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static json_t *durations_json(const struct figures *f)
+{
+	double sorted[DURATIONS];
+	size_t n = f->n < DURATIONS ? (size_t)f->n : DURATIONS;
+
+	if (n == 0)
+		return json_null();
+	memcpy(sorted, f->durations, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, by_size);
+	return jsonx_pack("{s:f,s:f,s:f,s:f}", "min", sorted[0], "median", sorted[n / 2], "p99", sorted[(n * 99) / 100], "max",
+			  sorted[n - 1]);
+}
+
+static void add_figures(struct view *v, const char *backend, json_t *hook)
+{
+	const struct figures *f = figures_of(v, backend, jsonx_str(hook, "name"));
+
+	json_object_set_new(hook, "calls", json_integer((json_int_t)f->calls));
+	json_object_set_new(hook, "failures", json_integer((json_int_t)f->failures));
+	json_object_set_new(hook, "suppressed_failures", json_integer((json_int_t)f->suppressed));
+	json_object_set_new(hook, "timeouts", json_integer((json_int_t)f->timeouts));
+	json_object_set_new(hook, "vetoes", json_integer((json_int_t)f->vetoes));
+	json_object_set_new(hook, "duration_ms", durations_json(f));
+	json_object_set_new(hook, "last_error", jsonx_string(f->last_error));
+	json_object_set_new(hook, "dropped_ticks", json_integer(jsonx_int(v->dropped_ticks, backend)));
+}
+
+json_t *view_hooks(const struct view *v, const char *backend)
+{
+	json_t *list = json_deep_copy(json_object_get(view_backend(v, backend), "hooks")), *hook;
+	size_t i;
+
+	if (!list)
+		return json_array();
+	json_array_foreach(list, i, hook)
+		add_figures((struct view *)v, backend, hook);
+	return list;
+}
+
+/* ---- calls ---- */
+
+static json_t *shown_call(const struct call *c)
+{
+	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:s,s:o}", "id", c->id, "method", c->method->name, "origin", hook_origin_name(c->origin),
+			       "queued_at", c->queued_at, "request_id", jsonx_string(c->request_id));
+
+	json_object_set_new(o, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
+	json_object_set_new(o, "pid", c->who.known ? json_integer(c->who.pid) : json_null());
+	json_object_set_new(o, "backend", jsonx_string(jsonx_str(c->params, "backend")));
+	return o;
+}
+
+void view_call_begins(struct view *v, const struct call *c)
+{
+	struct live *l = xcalloc(1, sizeof *l);
+
+	l->call = c;
+	l->shown = shown_call(c);
+	memcpy(l->id, c->id, sizeof l->id);
+	*v->last = l;
+	v->last = &l->next;
+	v->n_calls++;
+}
+
+void view_call_ends(struct view *v, const char *id)
+{
+	for (struct live **p = &v->calls; *p; p = &(*p)->next) {
+		struct live *l = *p;
+
+		if (strcmp(l->id, id) != 0)
+			continue;
+		*p = l->next;
+		if (v->last == &l->next)
+			v->last = p;
+		v->n_calls--;
+		live_free(l);
+		return;
+	}
+}
+
+size_t view_calls_count(const struct view *v)
+{
+	return v->n_calls;
+}
+
+json_t *view_calls(const struct view *v)
+{
+	json_t *list = json_array();
+
+	for (const struct live *l = v->calls; l; l = l->next) {
+		enum call_phase phase = (enum call_phase)atomic_load_explicit(&l->call->phase, memory_order_relaxed);
+		json_t *o = json_copy(l->shown);
+
+		json_object_set_new(o, "state", json_string(phase == CALL_QUEUED ? "queued" : phase == CALL_WORK ? "working" : "running"));
+		json_object_set_new(o, "phase", json_string(call_phase_name(phase)));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* ---- progress ---- */
+
+void view_set_progress(struct view *v, const char *object_id, json_t *progress)
+{
+	if (progress)
+		json_object_set_new(v->progress, object_id, progress);
+	else
+		json_object_del(v->progress, object_id);
+}
+
+void view_fill_progress(const struct view *v, json_t *object)
+{
+	const char *id = jsonx_str(object, "id");
+	json_t *p = id ? json_object_get(v->progress, id) : NULL, *instance;
+	size_t i;
+
+	if (!p)
+		return;
+	json_object_set(object, "progress", p);
+	json_array_foreach(json_object_get(object, "instances"), i, instance)
+		json_object_set(instance, "progress", p);
+}

@@ -1,0 +1,29 @@
+/* POSIX ACLs on directories: who may enter. All return 0 or a negative errno, and flush nothing. */
+#ifndef DRIVERS_DIR_DIR_ACL_H
+#define DRIVERS_DIR_DIR_ACL_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { DIR_ACL_READ = 4, DIR_ACL_WRITE = 2, DIR_ACL_SEARCH = 1 };
+
+struct dir_acl_user {
+	uid_t uid; /* each once */
+	unsigned perms;
+};
+
+/* The owner's alone: mode 0700, no ACL, no default ACL. */
+int dir_acl_shut(int fd);
+/* Only the owner (with what he has) and these users, in one step. */
+int dir_acl_set(int fd, const struct dir_acl_user *users, size_t n);
+/* As text with numbers: owned by the caller. */
+int dir_acl_text(int fd, char **ret);
+/* ACL and mode as they were. */
+int dir_acl_restore(int fd, const char *text, mode_t mode);
+/* Owner, group, ACL and mode of one directory onto another. */
+int dir_acl_copy(int from, int to);
+/* What an ACL in text gives a user who is in these groups, on a directory of that owner and group. */
+int dir_acl_perms(const char *text, uid_t owner, gid_t group, uid_t uid, const gid_t *groups, size_t n_groups,
+		  unsigned *ret);
+
+#endif

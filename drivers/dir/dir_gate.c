@@ -1,0 +1,195 @@
+#include "drivers/dir/dir_gate.h"
+
+#include "base/cleanup.h"
+#include "base/crash.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "drivers/dir/dir_acl.h"
+#include "drivers/dir/dir_object.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+struct gate {
+	const struct dir_object *share;
+	uid_t owner;
+	gid_t group;
+	struct dir_acl_user *users;
+	size_t n, room;
+	json_t *results; /* rule id to state */
+};
+
+static bool has_rule(const struct driver_rule *list, size_t n, const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+static bool is_reported(const struct driver_rules *rules, const char *id)
+{
+	if (rules->n_add + rules->n_remove + rules->n_update == 0)
+		return true;
+	return has_rule(rules->add, rules->n_add, id) || has_rule(rules->update, rules->n_update, id);
+}
+
+/* ---- one rule ---- */
+
+static int groups_of(uid_t uid, gid_t **ret, int *ret_n)
+{
+	_cleanup_free_ char *buf = xmalloc(64 << 10);
+	struct passwd pw, *found = NULL;
+	int n = 64, err = getpwuid_r(uid, &pw, buf, 64 << 10, &found);
+	gid_t *groups;
+
+	if (err && err != ENOENT && err != ESRCH)
+		return -err;
+	if (!found) { /* a number without a name is in no group */
+		*ret = NULL;
+		*ret_n = 0;
+		return 0;
+	}
+	groups = xmalloc((size_t)n * sizeof *groups);
+	while (getgrouplist(pw.pw_name, pw.pw_gid, groups, &n) < 0)
+		groups = xrealloc(groups, (size_t)n * sizeof *groups);
+	*ret = groups;
+	*ret_n = n;
+	return 0;
+}
+
+/* An adopted directory is its own gate: who has a rule may there what he could before. */
+static int perms_for(const struct gate *g, uid_t uid, unsigned *ret)
+{
+	const char *acl = jsonx_str(g->share->mark, "acl");
+	_cleanup_free_ gid_t *groups = NULL;
+	int n_groups = 0, n;
+
+	*ret = DIR_ACL_SEARCH;
+	if (!g->share->in_place || !acl)
+		return 0;
+	if ((n = groups_of(uid, &groups, &n_groups)) < 0)
+		return n;
+	if ((n = dir_acl_perms(acl, g->owner, g->group, uid, groups, (size_t)n_groups, ret)) < 0)
+		return n;
+	*ret |= DIR_ACL_SEARCH;
+	return 0;
+}
+
+static void let_in(struct gate *g, uid_t uid, unsigned perms)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->users[i].uid == uid)
+			return;
+	if (g->n == g->room) {
+		g->room = g->room ? 2 * g->room : 16;
+		g->users = xrealloc(g->users, g->room * sizeof *g->users);
+	}
+	g->users[g->n++] = (struct dir_acl_user){ .uid = uid, .perms = perms };
+}
+
+/* Why a rule cannot be, or NULL. Owned by the caller. */
+static char *refusal(const struct driver_rule *rule)
+{
+	if (strcmp(rule->access_type, "user") != 0)
+		return xasprintf("rules of type %s are not for directories: use a rule of type user",
+				 rule->access_type);
+	if (strcmp(rule->access_level, "rw") != 0)
+		return xasprintf("level %s is not for directories: use rw, and modes or ACLs inside the share",
+				 rule->access_level);
+	return NULL;
+}
+
+/* A rule that is wrong fails alone; where users cannot be looked up at all, nothing may change: who has access would
+ * lose it. */
+static int take_rule(struct gate *g, const struct driver_rule *rule, bool reported, struct error *e)
+{
+	_cleanup_free_ char *reason = refusal(rule);
+	unsigned perms;
+	uid_t uid;
+	int r = reason ? -ENOENT : text_parse_user(rule->access_to, &uid, NULL);
+
+	if (r == 0)
+		r = perms_for(g, uid, &perms);
+	if (r < 0 && r != -ENOENT)
+		return error_errno(e, -r, "cannot look up the user %s; no access was changed", rule->access_to);
+	if (r == 0)
+		let_in(g, uid, perms);
+	else if (!reason)
+		reason = xasprintf("there is no user %s", rule->access_to);
+	if (reported)
+		json_object_set_new(g->results, rule->id,
+				    reason ? jsonx_pack("{s:s,s:o}", "state", "error", "reason", jsonx_string(reason))
+					   : jsonx_pack("{s:s}", "state", "active"));
+	return 0;
+}
+
+static int take_rules(struct gate *g, const struct driver_rules *rules, struct error *e)
+{
+	const struct {
+		const struct driver_rule *list;
+		size_t n;
+	} lists[] = { { rules->all, rules->n_all }, { rules->add, rules->n_add }, { rules->update, rules->n_update } };
+
+	for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
+		for (size_t i = 0; i < lists[l].n; i++) {
+			const struct driver_rule *rule = &lists[l].list[i];
+			int r;
+
+			if (has_rule(rules->remove, rules->n_remove, rule->id) || json_object_get(g->results, rule->id))
+				continue;
+			if ((r = take_rule(g, rule, is_reported(rules, rule->id), e)) < 0)
+				return r;
+		}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int apply(const struct gate *g, const struct dir_root *root, struct error *e)
+{
+	_cleanup_free_ char *path = dir_root_path(root->b, g->share->location);
+	int r;
+
+	crash_step("dir: set a gate's ACL");
+	r = dir_acl_set(g->share->gate, g->users, g->n);
+	if (r == -ENOSPC || r == -E2BIG || r == -ERANGE)
+		return error_set(e, ERR_NO_SPACE, -r,
+				 "the ACL of %s has no room for %zu rules: remove some, or give a group access inside",
+				 path, g->n);
+	if (r < 0)
+		return error_errno(e, -r, "cannot set the ACL of %s", path);
+	crash_step("dir: gate's ACL was set");
+	return dir_flush(g->share->gate, path, e);
+}
+
+int dir_update_access(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_root_ struct dir_root root = DIR_ROOT_INIT;
+	_cleanup_object_ struct dir_object share = DIR_OBJECT_INIT;
+	struct gate g = { .share = &share };
+	struct stat st;
+	int r;
+
+	if ((r = dir_root_open(backend, &root, e)) < 0 || (r = dir_share_find(&root, call->share, &share, e)) < 0)
+		return r;
+	if (fstat(share.gate, &st) < 0)
+		return error_errno(e, errno, "cannot look at the gate of share %s", call->share->name);
+	g.owner = st.st_uid;
+	g.group = st.st_gid;
+	g.results = json_object();
+	r = take_rules(&g, call->rules, e);
+	if (r == 0)
+		r = apply(&g, &root, e);
+	free(g.users);
+	if (r < 0) {
+		json_decref(g.results);
+		return r;
+	}
+	ret->values = jsonx_pack("{s:o}", "rules", g.results);
+	return 0;
+}

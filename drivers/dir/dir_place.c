@@ -1,0 +1,237 @@
+#include "drivers/dir/dir_place.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#define PARAM "provider_location"
+
+struct search {
+	const struct dir_root *r;
+	const char *kind, *id;
+	const char *location; /* canonical */
+	int fd;               /* of the directory; owned */
+	struct stat st;
+};
+
+/* ---- the text ---- */
+
+/* "a//b/./c/" is "a/b/c"; a path from "/" may lead into the root. */
+static int canonical(const struct dir_backend *b, const char *text, char **ret, struct error *e)
+{
+	_cleanup_free_ char *out = xcalloc(1, strlen(text) + 1);
+	_cleanup_free_ char *inside = dir_root_path(b, "");
+	const char *p = text;
+	size_t n = 0;
+
+	if (text_starts_with(p, inside) && strcmp(b->root, "/") != 0)
+		p += strlen(inside);
+	else if (*p == '/' && strcmp(p, b->root) != 0)
+		return error_param(e, PARAM, "%s is not below the root %s of backend \"%s\"", text, b->root, b->name);
+	else if (*p == '/')
+		p = "";
+	while (*p) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.')
+			return error_param(e, PARAM, "%s leads out through \"..\": give a path below the root %s", text,
+					   b->root);
+		if (len > 0 && !(len == 1 && *p == '.')) {
+			if (n)
+				out[n++] = '/';
+			memcpy(out + n, p, len);
+			n += len;
+		}
+		p += len + (p[len] == '/');
+	}
+	if (n == 0)
+		return error_param(e, PARAM, "\"%s\" is the root itself: give a directory below %s", text, b->root);
+	if (n >= PATH_MAX)
+		return error_param(e, PARAM, "the path is longer than %d bytes", PATH_MAX - 1);
+	*ret = take_ptr(out);
+	return 0;
+}
+
+/* ---- what it must not be ---- */
+
+static bool is_below(const char *path, const char *above)
+{
+	size_t n = strlen(above);
+
+	return strncmp(path, above, n) == 0 && path[n] == '/';
+}
+
+static int taken(const struct search *s, const json_t *mark, struct error *e)
+{
+	const char *name = jsonx_str(mark, "name");
+
+	error_set(e, ERR_ALREADY_EXISTS, EEXIST,
+		  "%s is the %s %s (%s) of this backend already; where list_orphans shows it, remove its mark first "
+		  "(setfattr -x "
+		  "user.sharesd, or " DIR_META "/objects/%s)",
+		  s->location, jsonx_str(mark, "kind"), name ? name : "?", jsonx_str(mark, "id"),
+		  jsonx_str(mark, "id"));
+	error_add(e, "param", json_string(PARAM));
+	return -EEXIST;
+}
+
+static int open_directory(struct search *s, struct error *e)
+{
+	struct stat root;
+
+	s->fd = path_open(s->r->fd, s->location, O_RDONLY | O_DIRECTORY, 0);
+	if (s->fd == -ENOENT) {
+		error_set(e, ERR_NOT_FOUND, ENOENT, "there is no directory %s in %s", s->location, s->r->b->root);
+		error_add(e, "param", json_string(PARAM));
+		return -ENOENT;
+	}
+	if (s->fd == -ENOTDIR)
+		return error_param(e, PARAM, "%s is not a directory", s->location);
+	if (s->fd == -ELOOP)
+		return error_param(e, PARAM,
+				   "%s is or leads through a symbolic link: give the path of the directory itself",
+				   s->location);
+	if (s->fd < 0 && s->fd != -EXDEV)
+		return error_errno(e, -s->fd, "cannot open %s in %s", s->location, s->r->b->root);
+	if (s->fd >= 0 && (fstat(s->fd, &s->st) < 0 || fstat(s->r->fd, &root) < 0))
+		return error_errno(e, errno, "cannot look at %s in %s", s->location, s->r->b->root);
+	/* It must be possible to rename it into the trash, and to exchange it. */
+	if (s->fd == -EXDEV || s->st.st_dev != root.st_dev)
+		return error_param(
+			e, PARAM,
+			"%s lies on another file system or subvolume than the root %s: make it a backend of its own",
+			s->location, s->r->b->root);
+	return 0;
+}
+
+static int check_directory(const struct search *s, struct error *e)
+{
+	struct stat st;
+
+	if (fstatat(s->fd, DIR_META, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_param(e, PARAM, "%s is the root of a backend", s->location);
+	if (geteuid() != 0 && s->st.st_uid != geteuid())
+		return error_set(e, ERR_NOT_SUPPORTED, EPERM,
+				 "%s belongs to user %u, and the daemon runs as user %u: only root can manage "
+				 "directories of others",
+				 s->location, (unsigned)s->st.st_uid, (unsigned)geteuid());
+	return 0;
+}
+
+/* ---- what is there ---- */
+
+static void take(struct search *s, enum dir_place_kind what, json_t *mark, bool by_file, struct dir_place *ret)
+{
+	*ret = (struct dir_place){ .what = what,
+				   .object = { .mark = json_incref(mark),
+					       .location = xstrdup(s->location),
+					       .gate = take_fd(s->fd),
+					       .in_place = by_file && jsonx_bool(mark, "in_place"),
+					       .by_file = by_file } };
+}
+
+/* Against one mark in objects/. 1: `ret` is filled. */
+static int against_file(struct search *s, json_t *mark, struct dir_place *ret, struct error *e)
+{
+	const char *location = jsonx_str(mark, "location");
+	bool same = strcmp(location, s->location) == 0;
+	bool there = same && (json_int_t)s->st.st_ino == jsonx_int(mark, "inode") &&
+		     strcmp(jsonx_str(mark, "kind"), s->kind) == 0;
+
+	if (strcmp(jsonx_str(mark, "id"), s->id) == 0) {
+		if (!there)
+			return taken(s, mark, e);
+		take(s, DIR_PLACE_OURS, mark, true, ret);
+		return 1;
+	}
+	if (strcmp(jsonx_str(mark, "state"), "unmanaged") == 0) {
+		if (!there)
+			return 0;
+		take(s, DIR_PLACE_GIVEN, mark, true, ret);
+		return 1;
+	}
+	if (same)
+		return taken(s, mark, e);
+	if (is_below(s->location, location))
+		return error_param(e, PARAM, "%s is inside %s, which is the %s %s already", s->location, location,
+				   jsonx_str(mark, "kind"), jsonx_str(mark, "name"));
+	if (is_below(location, s->location))
+		return error_param(e, PARAM, "%s contains %s, which is the %s %s already", s->location, location,
+				   jsonx_str(mark, "kind"), jsonx_str(mark, "name"));
+	return 0;
+}
+
+static int against_files(struct search *s, struct dir_place *ret, struct error *e)
+{
+	_cleanup_json_ json_t *marks = NULL;
+	json_t *mark;
+	size_t i;
+	int n = dir_object_files(s->r, &marks, e);
+
+	if (n < 0)
+		return n;
+	json_array_foreach(marks, i, mark) if ((n = against_file(s, mark, ret, e)) != 0) return n;
+	return 0;
+}
+
+/* Against the mark of a gate, which is `place` itself or above it. 1: `ret` is filled. */
+static int against_gate(struct search *s, const char *place, struct dir_place *ret, struct error *e)
+{
+	_cleanup_object_ struct dir_object gate = DIR_OBJECT_INIT;
+	bool ours, given;
+
+	if (dir_object_at(s->r, place, &gate) < 0)
+		return 0;
+	given = strcmp(dir_object_state(&gate), "unmanaged") == 0;
+	ours = strcmp(jsonx_str(gate.mark, "id"), s->id) == 0;
+	if (strcmp(place, s->location) != 0)
+		return error_param(e, PARAM, "%s is inside %s, the directory of a share%s", s->location, place,
+				   given ? " that was given back: manage that one" : "");
+	if ((!given && !ours) || strcmp(jsonx_str(gate.mark, "kind"), s->kind) != 0)
+		return taken(s, gate.mark, e);
+	take(s, given ? DIR_PLACE_GIVEN : DIR_PLACE_OURS, gate.mark, false, ret);
+	return 1;
+}
+
+static int look(struct search *s, struct dir_place *ret, struct error *e)
+{
+	_cleanup_free_ char *first = xstrndup(s->location, strcspn(s->location, "/"));
+	bool meta = strcmp(first, DIR_META) == 0;
+	int n = open_directory(s, e);
+
+	if (n < 0 || (n = against_files(s, ret, e)) != 0)
+		return n;
+	/* In our own directory only snapshots that were given back can be had. */
+	if (meta) {
+		n = strcmp(s->kind, "snapshot") == 0 ? against_gate(s, s->location, ret, e) : 0;
+		return n ? n : error_param(e, PARAM, "%s belongs to sharesd itself", s->location);
+	}
+	if ((n = against_gate(s, first, ret, e)) != 0 || (n = check_directory(s, e)) < 0)
+		return n;
+	take(s, DIR_PLACE_ADOPT, NULL, true, ret);
+	ret->object.in_place = true;
+	return 1;
+}
+
+int dir_place_find(const struct dir_root *r, const char *kind, const char *id, const char *text, struct dir_place *ret,
+		   struct error *e)
+{
+	_cleanup_free_ char *location = NULL;
+	struct search s = { .r = r, .kind = kind, .id = id, .fd = -1 };
+	int n = canonical(r->b, text, &location, e);
+
+	if (n < 0)
+		return n;
+	s.location = location;
+	n = look(&s, ret, e);
+	if (s.fd >= 0)
+		close(s.fd);
+	return n < 0 ? n : 0;
+}

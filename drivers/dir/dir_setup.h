@@ -1,0 +1,10 @@
+/* Setting a backend up: its root, what a crash left, and whether the file system can do what is needed. */
+#ifndef DRIVERS_DIR_DIR_SETUP_H
+#define DRIVERS_DIR_DIR_SETUP_H
+
+#include "drivers/driver.h"
+
+driver_slot dir_do_setup;
+driver_slot dir_check_for_setup_error;
+
+#endif

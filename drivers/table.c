@@ -1,0 +1,136 @@
+#include "drivers/table.h"
+
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+/* The drivers of this program. A new one is a line in each list. */
+extern const struct share_driver_ops dir_driver;
+extern const struct share_driver_ops sim_driver;
+
+static const struct share_driver_ops *const builtin[] = {
+	&dir_driver,
+	&sim_driver,
+	NULL,
+};
+
+/* The built-in ones and those of plugins; NULL until the first plugin. */
+static const struct share_driver_ops **all;
+
+const struct share_driver_ops *const *driver_table(void)
+{
+	return all ? all : builtin;
+}
+
+const struct share_driver_ops *driver_find(const char *name)
+{
+	for (const struct share_driver_ops *const *d = driver_table(); *d; d++)
+		if (strcmp((*d)->name, name) == 0)
+			return *d;
+	return NULL;
+}
+
+/* A driver's name is a keyword of the conf file. */
+static bool is_keyword(const char *name)
+{
+	if (!name || !islower((unsigned char)*name))
+		return false;
+	for (const char *c = name; *c; c++)
+		if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '_')
+			return false;
+	return true;
+}
+
+static int check(const struct share_driver_ops *ops, const char *origin, struct error *e)
+{
+	if (ops->abi != SHARE_DRIVER_ABI)
+		return error_set(e, ERR_NOT_SUPPORTED, ENOEXEC,
+				 "%s: its driver is made for ABI %u, this sharesd has ABI %u: rebuild it", origin,
+				 ops->abi, SHARE_DRIVER_ABI);
+	if (!is_keyword(ops->name))
+		return error_set(
+			e, ERR_NOT_SUPPORTED, EINVAL,
+			"%s: its driver has no name of lower-case letters, digits and _ beginning with a letter",
+			origin);
+	if (!ops->create || !ops->destroy)
+		return error_set(e, ERR_NOT_SUPPORTED, EINVAL, "%s: driver %s lacks create or destroy", origin,
+				 ops->name);
+	if (driver_find(ops->name))
+		return error_set(e, ERR_ALREADY_EXISTS, EEXIST, "%s: there is a driver %s already", origin, ops->name);
+	return 0;
+}
+
+int driver_register(const struct share_driver_ops *ops, const char *origin, struct error *e)
+{
+	size_t n = 0;
+	int r = check(ops, origin, e);
+
+	if (r < 0)
+		return r;
+	while (driver_table()[n])
+		n++;
+	if (all) {
+		all = xrealloc(all, (n + 2) * sizeof *all);
+	} else {
+		all = xmalloc((n + 2) * sizeof *all);
+		memcpy(all, builtin, n * sizeof *all);
+	}
+	all[n] = ops;
+	all[n + 1] = NULL;
+	return 0;
+}
+
+/* ---- slots ---- */
+
+#define SLOTS(X)                                                                                                       \
+	X(do_setup)                                                                                                    \
+	X(check_for_setup_error)                                                                                       \
+	X(get_share_stats)                                                                                             \
+	X(ensure_shares)                                                                                               \
+	X(create_share)                                                                                                \
+	X(create_share_from_snapshot)                                                                                  \
+	X(delete_share)                                                                                                \
+	X(extend_share)                                                                                                \
+	X(shrink_share)                                                                                                \
+	X(manage_existing)                                                                                             \
+	X(unmanage)                                                                                                    \
+	X(update_access)                                                                                               \
+	X(create_snapshot)                                                                                             \
+	X(delete_snapshot)                                                                                             \
+	X(revert_to_snapshot)                                                                                          \
+	X(manage_existing_snapshot)                                                                                    \
+	X(unmanage_snapshot)                                                                                           \
+	X(create_replica)                                                                                              \
+	X(delete_replica)                                                                                              \
+	X(promote_replica)                                                                                             \
+	X(update_replica_state)                                                                                        \
+	X(create_replicated_snapshot)                                                                                  \
+	X(delete_replicated_snapshot)                                                                                  \
+	X(update_replicated_snapshot)                                                                                  \
+	X(setup_server)                                                                                                \
+	X(teardown_server)                                                                                             \
+	X(get_periodic_hook_data)                                                                                      \
+	X(get_share_status)                                                                                            \
+	X(get_share_usage)                                                                                             \
+	X(list_objects)
+
+#define NAME(slot) #slot,
+static const char *const slot_names[] = { SLOTS(NAME) NULL };
+#undef NAME
+
+driver_slot *driver_slot_by_name(const struct share_driver_ops *ops, const char *slot)
+{
+#define MATCH(member)                                                                                                  \
+	if (strcmp(slot, #member) == 0)                                                                                \
+		return ops->member;
+	SLOTS(MATCH)
+#undef MATCH
+	return NULL;
+}
+
+const char *const *driver_slot_names(void)
+{
+	return slot_names;
+}

@@ -1,0 +1,1027 @@
+/* base/process and sharesd-contain: programs end with all that came of them. */
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/process.h"
+#include "base/text.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define COUNT(a)          (sizeof(a) / sizeof(*(a)))
+#define _cleanup_result_  cleanup(process_result_clear)
+#define _cleanup_process_ cleanup(free_process)
+#define SHELL(text)       ((const char *const[]){ "/bin/sh", "-c", text, NULL })
+
+static char dir[PATH_MAX];
+static char self[PATH_MAX];
+static const char *const some_env[] = { "PATH=/usr/bin:/bin", "A=b", NULL };
+
+static void free_process(struct process **p)
+{
+	process_free(*p);
+}
+
+static void setup(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(dir, sizeof(dir), "%s/sharesd-process-XXXXXX", tmp ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void teardown(void)
+{
+	ck_assert_int_eq(nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static struct process_spec spec_of(const char *const *argv)
+{
+	return (struct process_spec){ .argv = argv, .env = some_env, .max_output = 1 << 20, .timeout = 20.0 };
+}
+
+static struct process_result run(const char *const *argv)
+{
+	struct process_spec spec = spec_of(argv);
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct process_result r;
+
+	ck_assert_msg(process_run(&spec, &r, &e) == 0, "%s", e.message);
+	return r;
+}
+
+/* A file in `dir`; the text is static. */
+static const char *make_file(const char *name, const char *text, mode_t mode)
+{
+	static char path[PATH_MAX + 64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	ck_assert_int_eq(fchmod(fd, mode), 0);
+	close(fd);
+	return path;
+}
+
+/* 0 while it is not there. */
+static pid_t read_pid(const char *name)
+{
+	char path[PATH_MAX + 64], text[32] = "";
+	_cleanup_fclose_ FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "re");
+	if (f && !fgets(text, sizeof(text), f))
+		return 0;
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+/* Not even a zombie. */
+static bool gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool gone_within(pid_t pid, double seconds)
+{
+	double deadline = text_monotonic() + seconds;
+
+	while (!gone(pid)) {
+		if (text_monotonic() > deadline)
+			return false;
+		poll(NULL, 0, 5);
+	}
+	return true;
+}
+
+static int count_descriptors(void)
+{
+	_cleanup_closedir_ DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	return n;
+}
+
+/* Everything until the end of file, waiting. NUL-terminated; static. */
+static const char *read_to_end(int fd)
+{
+	static char text[65536];
+	size_t len = 0;
+
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+
+		ck_assert_int_eq(poll(&p, 1, 10000), 1);
+		n = read(fd, text + len, sizeof(text) - 1 - len);
+		ck_assert_int_ge(n, 0);
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	text[len] = '\0';
+	return text;
+}
+
+START_TEST(input_output_errors)
+{
+	const char *input = "a line\nand more";
+	struct process_spec spec = spec_of(SHELL("cat; echo 'on stderr ' >&2; echo >&2"));
+	_cleanup_result_ struct process_result r;
+	_cleanup_free_ char *text = NULL;
+
+	spec.input = input;
+	spec.input_len = strlen(input);
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	ck_assert_int_eq(r.exit_code, 0);
+	ck_assert_int_eq(r.signal, 0);
+	ck_assert(!r.timed_out && !r.too_much);
+	ck_assert_str_eq(r.output, input);
+	ck_assert_uint_eq(r.output_len, strlen(input));
+	ck_assert_str_eq(r.errors, "on stderr");
+	ck_assert(r.seconds > 0 && r.seconds < 20);
+	text = process_result_text(&r, &spec);
+	ck_assert_str_eq(text, "exit status 0");
+}
+END_TEST
+
+START_TEST(exit_codes)
+{
+	_cleanup_result_ struct process_result r = run(SHELL("exit 3"));
+	struct process_spec spec = spec_of(NULL);
+	_cleanup_free_ char *text = process_result_text(&r, &spec);
+
+	ck_assert_int_eq(r.exit_code, 3);
+	ck_assert_str_eq(r.output, "");
+	ck_assert_uint_eq(r.output_len, 0);
+	ck_assert_str_eq(r.errors, "");
+	ck_assert_str_eq(text, "exit status 3");
+}
+END_TEST
+
+START_TEST(ended_by_a_signal)
+{
+	_cleanup_result_ struct process_result r = run(SHELL("kill -KILL $$"));
+	struct process_spec spec = spec_of(NULL);
+	_cleanup_free_ char *text = process_result_text(&r, &spec);
+
+	ck_assert_int_eq(r.exit_code, -1);
+	ck_assert_int_eq(r.signal, SIGKILL);
+	ck_assert(!r.timed_out);
+	ck_assert_str_eq(text, "signal 9 (Killed)");
+}
+END_TEST
+
+START_TEST(output_with_nul)
+{
+	_cleanup_result_ struct process_result r = run(SHELL("printf 'a\\0b'; printf 'c\\0d\\n' >&2"));
+
+	ck_assert_uint_eq(r.output_len, 3);
+	ck_assert(memcmp(r.output, "a\0b", 4) == 0);
+	ck_assert_str_eq(r.errors, "c?d");
+}
+END_TEST
+
+START_TEST(large_input_is_read_whole)
+{
+	struct process_spec spec = spec_of(SHELL("wc -c"));
+	_cleanup_result_ struct process_result r;
+	_cleanup_free_ char *input = xcalloc(1, 1 << 20);
+
+	spec.input = input;
+	spec.input_len = 1 << 20;
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	ck_assert_int_eq(strtol(r.output, NULL, 10), 1 << 20);
+}
+END_TEST
+
+START_TEST(input_need_not_be_read)
+{
+	static const char *const programs[] = { "exec 0<&-; sleep 0.1; echo x", "echo x", "read line; echo x" };
+	_cleanup_free_ char *input = xcalloc(1, 1 << 20);
+
+	signal(SIGPIPE, SIG_DFL);
+	for (size_t i = 0; i < COUNT(programs); i++) {
+		struct process_spec spec = spec_of(SHELL(programs[i]));
+		_cleanup_result_ struct process_result r;
+
+		memset(input, '\n', 1 << 20);
+		spec.input = input;
+		spec.input_len = 1 << 20;
+		ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+		ck_assert_int_eq(r.exit_code, 0);
+		ck_assert_str_eq(r.output, "x\n");
+	}
+}
+END_TEST
+
+START_TEST(no_input_is_end_of_file)
+{
+	_cleanup_result_ struct process_result r = run(SHELL("cat; echo end"));
+
+	ck_assert_str_eq(r.output, "end\n");
+}
+END_TEST
+
+START_TEST(too_much_output)
+{
+	struct process_spec spec = spec_of(SHELL("echo $$ > pid; cat /dev/zero"));
+	_cleanup_result_ struct process_result r;
+	_cleanup_free_ char *text = NULL, *script = NULL;
+
+	script = xasprintf("echo $$ > %s/pid; exec cat /dev/zero", dir);
+	spec.argv = SHELL(script);
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	ck_assert(r.too_much && !r.timed_out);
+	ck_assert_uint_eq(r.output_len, 1 << 20);
+	ck_assert_int_eq(r.exit_code, -1);
+	ck_assert_int_eq(r.signal, SIGKILL);
+	ck_assert(gone(read_pid("pid")));
+	text = process_result_text(&r, &spec);
+	ck_assert_str_eq(text, "more than 1 MiB of output and killed");
+}
+END_TEST
+
+START_TEST(output_up_to_the_limit)
+{
+	struct process_spec spec = spec_of(SHELL("head -c 5000 /dev/zero"));
+	_cleanup_result_ struct process_result exact, over, none;
+
+	spec.max_output = 5000;
+	ck_assert_int_eq(process_run(&spec, &exact, NULL), 0);
+	ck_assert(!exact.too_much);
+	ck_assert_uint_eq(exact.output_len, 5000);
+	ck_assert_int_eq(exact.exit_code, 0);
+	spec.max_output = 4999;
+	ck_assert_int_eq(process_run(&spec, &over, NULL), 0);
+	ck_assert(over.too_much);
+	ck_assert_uint_eq(over.output_len, 4999);
+	spec.max_output = 0;
+	spec.argv = SHELL("exit 0");
+	ck_assert_int_eq(process_run(&spec, &none, NULL), 0);
+	ck_assert(!none.too_much);
+}
+END_TEST
+
+START_TEST(only_the_end_of_errors)
+{
+	_cleanup_result_ struct process_result r = run(SHELL(
+		"head -c 300000000 /dev/zero >&2; i=0; while [ $i -lt 2000 ]; do echo line $i >&2; i=$((i+1)); done"));
+	size_t len = strlen(r.errors);
+
+	ck_assert_uint_le(len, 4096);
+	ck_assert_uint_gt(len, 4000);
+	ck_assert_str_eq(r.errors + len - strlen("line 1999"), "line 1999");
+	ck_assert_ptr_null(strchr(r.errors, '?'));
+}
+END_TEST
+
+START_TEST(errors_begin_with_a_whole_character)
+{
+	_cleanup_result_ struct process_result r =
+		run(SHELL("i=0; while [ $i -lt 3000 ]; do printf '\\342\\202\\254' >&2; i=$((i+1)); done"));
+	_cleanup_free_ char *fixed = xstrdup(r.errors);
+
+	text_fix_utf8(fixed);
+	ck_assert_str_eq(fixed, r.errors);
+	ck_assert_uint_eq(strlen(r.errors), 4095);
+}
+END_TEST
+
+START_TEST(time_limit_takes_all)
+{
+	_cleanup_free_ char *script =
+		xasprintf("(setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > %s/deep; while :; do sleep 1; done' &)\n"
+			  "echo $$ > %s/top; echo before; sleep 100",
+			  dir, dir);
+	struct process_spec spec = spec_of(SHELL(script));
+	_cleanup_result_ struct process_result r;
+	_cleanup_free_ char *text = NULL;
+
+	spec.timeout = 1.0;
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	ck_assert(r.timed_out && !r.too_much);
+	ck_assert_int_eq(r.exit_code, -1);
+	ck_assert_int_eq(r.signal, SIGKILL);
+	ck_assert_str_eq(r.output, "before\n");
+	ck_assert(r.seconds >= 1.0 && r.seconds < 4.0);
+	ck_assert_int_gt(read_pid("deep"), 0);
+	ck_assert(gone(read_pid("deep")));
+	ck_assert(gone(read_pid("top")));
+	text = process_result_text(&r, &spec);
+	ck_assert_str_eq(text, "no end within 1.0 s and killed");
+}
+END_TEST
+
+START_TEST(signals_ignored_or_stopped)
+{
+	static const char *const programs[] = { "trap '' TERM INT HUP QUIT; while :; do sleep 1; done",
+						"kill -STOP $$" };
+
+	for (size_t i = 0; i < COUNT(programs); i++) {
+		struct process_spec spec = spec_of(SHELL(programs[i]));
+		_cleanup_result_ struct process_result r;
+
+		spec.timeout = 0.3;
+		ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+		ck_assert(r.timed_out);
+		ck_assert(r.seconds < 3.0);
+	}
+}
+END_TEST
+
+START_TEST(a_child_that_holds_the_pipe)
+{
+	_cleanup_free_ char *script = xasprintf(
+		"(setsid sleep 100 & echo $! > %s/child); sleep 100 & echo $! > %s/near; echo done", dir, dir);
+	_cleanup_result_ struct process_result r = run(SHELL(script));
+
+	ck_assert_str_eq(r.output, "done\n");
+	ck_assert_int_eq(r.exit_code, 0);
+	ck_assert(!r.timed_out);
+	ck_assert(r.seconds < 5.0);
+	ck_assert(gone(read_pid("child")));
+	ck_assert(gone(read_pid("near")));
+}
+END_TEST
+
+START_TEST(many_children_in_many_sessions)
+{
+	_cleanup_process_ struct process *p = NULL;
+	struct process_spec spec = spec_of(
+		SHELL("i=0; while [ $i -lt 100 ]; do (setsid sleep 100 &); i=$((i+1)); done; echo up; sleep 100"));
+	struct pollfd fd;
+	char c;
+
+	ck_assert_int_eq(process_start(&spec, &p, NULL), 0);
+	fd = (struct pollfd){ .fd = process_stdout(p), .events = POLLIN };
+	ck_assert_int_eq(poll(&fd, 1, 10000), 1);
+	process_kill(p);
+	/* Each of them held the other end. */
+	ck_assert_str_eq(read_to_end(process_stdout(p)), "up\n");
+	ck_assert_int_eq(read(process_stderr(p), &c, 1), 0);
+}
+END_TEST
+
+/* A process that starts the next and ends, without end. */
+START_TEST(a_runaway_is_caught)
+{
+	_cleanup_free_ char *path = xstrdup(make_file("comet", "#!/bin/sh\n\"$0\" &\n", 0755));
+	_cleanup_result_ struct process_result r = run((const char *const[]){ path, NULL });
+
+	ck_assert_int_eq(r.exit_code, 0);
+	ck_assert(r.seconds < 4.0);
+}
+END_TEST
+
+START_TEST(a_subreaper_below)
+{
+	_cleanup_result_ struct process_result r = run((const char *const[]){ self, "subreaper", NULL });
+	char *p = r.output;
+
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = (pid_t)strtol(p, &p, 10);
+
+		ck_assert_int_gt(pid, 1);
+		ck_assert_msg(gone(pid), "%d", i);
+	}
+	ck_assert(r.seconds < 4.0);
+}
+END_TEST
+
+static int fails(const char *program, struct error *e)
+{
+	struct process_spec spec = spec_of((const char *const[]){ program, NULL });
+	struct process_result r;
+
+	return process_run(&spec, &r, e);
+}
+
+START_TEST(programs_that_cannot_start)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	const char *path;
+
+	ck_assert_int_eq(fails("/nonexistent/x", &e), -ENOENT);
+	ck_assert_str_eq(e.message, "cannot run /nonexistent/x: No such file or directory");
+	ck_assert_int_eq(e.kind, ERR_DRIVER_FAILED);
+	ck_assert_int_eq(fails(make_file("plain", "#!/bin/sh\n", 0644), &e), -EACCES);
+	ck_assert_ptr_nonnull(strstr(e.message, "is it executable?"));
+	ck_assert_int_eq(fails(dir, &e), -EACCES);
+	path = make_file("orphan", "#!/nonexistent/interpreter\n", 0755);
+	ck_assert_int_eq(fails(path, &e), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(e.message, "interpreter"));
+	ck_assert_ptr_nonnull(strstr(e.message, path));
+	ck_assert_int_eq(fails(make_file("text", "echo no first line\n", 0755), &e), -ENOEXEC);
+	ck_assert_ptr_nonnull(strstr(e.message, "#!"));
+	ck_assert_int_eq(fails("sh", &e), -EINVAL);
+	ck_assert_int_eq(fails("", &e), -EINVAL);
+	ck_assert_int_eq(fails("/nonexistent/x", NULL), -ENOENT);
+	errno = 0;
+	ck_assert(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+}
+END_TEST
+
+START_TEST(limits_that_are_none)
+{
+	static const double limits[] = { 0, -1, NAN, INFINITY };
+	struct process_spec spec = spec_of(SHELL("exit 0"));
+	struct process_result r;
+
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		spec.timeout = limits[i];
+		ck_assert_int_eq(process_run(&spec, &r, NULL), -EINVAL);
+	}
+	spec.timeout = 1e300;
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	process_result_clear(&r);
+}
+END_TEST
+
+START_TEST(a_helper_that_is_none)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	process_set_helper("/nonexistent/sharesd-contain");
+	ck_assert_str_eq(process_helper(), "/nonexistent/sharesd-contain");
+	ck_assert_int_eq(fails("/bin/sh", &e), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(e.message, "/nonexistent/sharesd-contain"));
+	process_set_helper("/bin/true");
+	ck_assert_int_eq(fails("/bin/sh", &e), -EPIPE);
+	ck_assert_ptr_nonnull(strstr(e.message, "/bin/true"));
+}
+END_TEST
+
+START_TEST(what_the_program_finds)
+{
+	struct process_spec spec = spec_of((const char *const[]){ self, "probe", "x y", "", NULL });
+	_cleanup_result_ struct process_result r;
+	sigset_t mask;
+
+	/* What a daemon may have that its programs must not see. */
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_ge(open("/dev/null", O_RDONLY), 0);
+	ck_assert_int_eq(dup2(0, 500), 500);
+	sigfillset(&mask);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	setenv("SECRET", "s", 1);
+	umask(0);
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	ck_assert_str_eq(r.errors, "");
+	ck_assert_str_eq(r.output, "argument: x y\nargument: \n"
+				   "descriptor: 0\ndescriptor: 1\ndescriptor: 2\n"
+				   "environment: PATH=/usr/bin:/bin\nenvironment: A=b\n"
+				   "own session: 1\nblocked: 0\nignored: 0\numask: 22\ndirectory: /\n");
+}
+END_TEST
+
+START_TEST(no_environment_is_an_empty_one)
+{
+	struct process_spec spec = spec_of((const char *const[]){ self, "probe", NULL });
+	_cleanup_result_ struct process_result r;
+
+	spec.env = NULL;
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	ck_assert_int_eq(r.exit_code, 0);
+	ck_assert_ptr_null(strstr(r.output, "environment"));
+	ck_assert_ptr_nonnull(strstr(r.output, "own session: 1"));
+}
+END_TEST
+
+START_TEST(from_a_daemon_without_standard_descriptors)
+{
+	struct process_spec spec = spec_of(SHELL("cat; echo err >&2"));
+	_cleanup_result_ struct process_result r;
+
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	spec.input = "in";
+	spec.input_len = 2;
+	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+	ck_assert_str_eq(r.output, "in");
+	ck_assert_str_eq(r.errors, "err");
+}
+END_TEST
+
+static char *identity_as(const char *user)
+{
+	struct process_spec spec = spec_of(SHELL("echo $(id -u) $(id -g) $(id -G)"));
+	_cleanup_result_ struct process_result r;
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	spec.user = user;
+	ck_assert_msg(process_run(&spec, &r, &e) == 0, "%s", e.message);
+	return xstrdup(r.output);
+}
+
+START_TEST(as_another_user)
+{
+	struct process_spec spec = spec_of(SHELL("exit 0"));
+	_cleanup_error_ struct error e = ERROR_INIT;
+	_cleanup_free_ char *nobody = NULL, *number = NULL, *entry = NULL;
+	struct process_result r;
+
+	if (geteuid() != 0) {
+		printf("SKIP as_another_user: needs root\n");
+		return;
+	}
+	nobody = identity_as("nobody");
+	ck_assert_str_eq(nobody, "65534 65534 65534\n");
+	entry = identity_as("65534");
+	ck_assert_str_eq(entry, nobody);
+	number = identity_as("61234");
+	ck_assert_str_eq(number, "61234 61234 61234\n");
+	spec.user = "no such user";
+	ck_assert_int_eq(process_run(&spec, &r, &e), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(e.message, "\"no such user\""));
+	spec.user = "4294967295";
+	ck_assert_int_eq(process_run(&spec, &r, &e), -ENOENT);
+	spec.user = "nobody";
+	spec.argv = (const char *const[]){ make_file("private", "#!/bin/sh\n", 0700), NULL };
+	ck_assert_int_eq(process_run(&spec, &r, &e), -EACCES);
+	ck_assert_ptr_nonnull(strstr(e.message, "\"nobody\""));
+}
+END_TEST
+
+START_TEST(as_another_user_without_root)
+{
+	struct process_spec spec = spec_of(SHELL("exit 0"));
+	_cleanup_error_ struct error e = ERROR_INIT;
+	_cleanup_free_ char *own = NULL;
+	struct process_result r;
+
+	uid_t before = getuid();
+
+	if (before == 0)
+		ck_assert_int_eq(setresuid(65534, 65534, 0), 0);
+	spec.user = "0";
+	ck_assert_int_eq(process_run(&spec, &r, &e), -EPERM);
+	ck_assert_ptr_nonnull(strstr(e.message, "only root"));
+	own = xasprintf("%u", geteuid());
+	spec.user = own;
+	ck_assert_int_eq(process_run(&spec, &r, &e), 0);
+	ck_assert_int_eq(r.exit_code, 0);
+	process_result_clear(&r);
+	if (before == 0)
+		ck_assert_int_eq(setresuid(0, 0, 0), 0);
+}
+END_TEST
+
+START_TEST(a_program_that_goes_on)
+{
+	struct process_spec spec = spec_of(SHELL("while read l; do echo \"got $l\"; done; exit 7"));
+	_cleanup_process_ struct process *p = NULL;
+	struct process_result r = { 0 };
+	struct pollfd fd;
+	char text[64];
+	ssize_t n;
+
+	ck_assert_int_eq(process_start(&spec, &p, NULL), 0);
+	ck_assert_int_gt(process_pid(p), 0);
+	ck_assert(fcntl(process_stdin(p), F_GETFL) & O_NONBLOCK);
+	ck_assert(fcntl(process_stdout(p), F_GETFL) & O_NONBLOCK);
+	ck_assert(fcntl(process_stderr(p), F_GETFL) & O_NONBLOCK);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(write(process_stdin(p), "x\n", 2), 2);
+		fd = (struct pollfd){ .fd = process_stdout(p), .events = POLLIN };
+		ck_assert_int_eq(poll(&fd, 1, 5000), 1);
+		n = read(process_stdout(p), text, sizeof(text));
+		ck_assert_int_eq(n, 6);
+		ck_assert(memcmp(text, "got x\n", 6) == 0);
+	}
+	ck_assert_int_eq(process_poll(p, &r), -EAGAIN);
+	process_close_stdin(p);
+	process_close_stdin(p);
+	ck_assert_int_eq(process_stdin(p), -1);
+	ck_assert_str_eq(read_to_end(process_stdout(p)), "");
+	fd = (struct pollfd){ .fd = process_pidfd(p), .events = POLLIN };
+	ck_assert_int_eq(poll(&fd, 1, 5000), 1);
+	ck_assert_int_eq(process_poll(p, &r), 0);
+	ck_assert_int_eq(r.exit_code, 7);
+	ck_assert_int_eq(r.signal, 0);
+	ck_assert(gone(process_pid(p)));
+	ck_assert_int_eq(process_poll(p, &r), 0);
+	ck_assert_int_eq(r.exit_code, 7);
+	process_kill(p);
+}
+END_TEST
+
+START_TEST(kill_twice)
+{
+	struct process_spec spec = spec_of(SHELL("trap '' TERM; sleep 100"));
+	_cleanup_process_ struct process *p = NULL;
+	struct process_result r = { 0 };
+
+	ck_assert_int_eq(process_start(&spec, &p, NULL), 0);
+	process_kill(p);
+	ck_assert(gone(process_pid(p)));
+	process_kill(p);
+	ck_assert_int_eq(process_poll(p, &r), 0);
+	ck_assert_int_eq(r.exit_code, -1);
+	ck_assert_int_eq(r.signal, SIGKILL);
+	process_free(NULL);
+}
+END_TEST
+
+START_TEST(start_fails_as_run_does)
+{
+	struct process_spec spec = spec_of((const char *const[]){ "/nonexistent/x", NULL });
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct process *p = NULL;
+
+	ck_assert_int_eq(process_start(&spec, &p, &e), -ENOENT);
+	ck_assert_ptr_null(p);
+	ck_assert_ptr_nonnull(strstr(e.message, "/nonexistent/x"));
+}
+END_TEST
+
+START_TEST(nothing_is_left_behind)
+{
+	struct process_spec spec = spec_of(SHELL("sleep 100 & echo x; echo y >&2"));
+	int before = count_descriptors();
+
+	for (int i = 0; i < 20; i++) {
+		_cleanup_result_ struct process_result r;
+		_cleanup_process_ struct process *p = NULL;
+		_cleanup_error_ struct error e = ERROR_INIT;
+
+		ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
+		ck_assert_int_eq(process_start(&spec, &p, NULL), 0);
+		ck_assert_int_lt(fails("/nonexistent/x", &e), 0);
+	}
+	ck_assert_int_eq(count_descriptors(), before);
+	errno = 0;
+	ck_assert(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+}
+END_TEST
+
+static void *run_many(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 15; i++) {
+		_cleanup_free_ char *script = xasprintf("read x; echo $x; sleep 100 & exit %d", i);
+		struct process_spec spec = spec_of(SHELL(script));
+		_cleanup_result_ struct process_result r;
+
+		spec.input = "text\n";
+		spec.input_len = 5;
+		if (process_run(&spec, &r, NULL) < 0 || r.exit_code != i || strcmp(r.output, "text\n") != 0)
+			return &dir;
+	}
+	return NULL;
+}
+
+START_TEST(from_several_threads)
+{
+	pthread_t threads[4];
+	int before = count_descriptors();
+
+	for (size_t i = 0; i < COUNT(threads); i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, run_many, NULL), 0);
+	for (size_t i = 0; i < COUNT(threads); i++) {
+		void *failed;
+
+		pthread_join(threads[i], &failed);
+		ck_assert_ptr_null(failed);
+	}
+	ck_assert_int_eq(count_descriptors(), before);
+}
+END_TEST
+
+/* Starts a tree from a process that then ends by `signal`, or by _exit for 0. Returns the program's id. */
+static pid_t orphan_a_tree(int signal_number, const char *script)
+{
+	int fds[2], status;
+	pid_t daemon, program = 0;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	daemon = fork();
+	if (daemon == 0) {
+		struct process_spec spec = spec_of(SHELL(script));
+		struct process *p;
+		struct pollfd fd;
+
+		setpgid(0, 0);
+		if (process_start(&spec, &p, NULL) < 0)
+			_exit(1);
+		fd = (struct pollfd){ .fd = process_stdout(p), .events = POLLIN };
+		poll(&fd, 1, 10000);
+		program = process_pid(p);
+		if (write(fds[1], &program, sizeof(program)) != (ssize_t)sizeof(program))
+			_exit(1);
+		if (signal_number)
+			kill(0, signal_number);
+		_exit(0);
+	}
+	ck_assert_int_eq(read(fds[0], &program, sizeof(program)), (ssize_t)sizeof(program));
+	waitpid(daemon, &status, 0);
+	ck_assert(signal_number ? WIFSIGNALED(status) : WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	close(fds[0]);
+	close(fds[1]);
+	return program;
+}
+
+START_TEST(the_daemon_dies)
+{
+	static const int signals[] = { 0, SIGKILL };
+	_cleanup_free_ char *script = xasprintf("(setsid sh -c 'trap \"\" TERM HUP INT; echo $$ > %s/deep; echo up; "
+						"while :; do sleep 1; done' &); sleep 100",
+						dir);
+
+	/* By its own end, and with its whole process group. */
+	for (size_t i = 0; i < COUNT(signals); i++) {
+		pid_t program = orphan_a_tree(signals[i], script);
+
+		ck_assert_int_gt(program, 0);
+		ck_assert_int_gt(read_pid("deep"), 0);
+		ck_assert(gone_within(program, 5.0));
+		ck_assert(gone_within(read_pid("deep"), 5.0));
+	}
+}
+END_TEST
+
+START_TEST(the_program_kills_its_helper)
+{
+	_cleanup_free_ char *script = xasprintf(
+		"echo $$ > %s/pid; sleep 100 & echo $! > %s/child; echo out; sleep 0.2; kill -9 $PPID; wait", dir, dir);
+	_cleanup_result_ struct process_result r = run(SHELL(script));
+
+	ck_assert_int_eq(r.exit_code, -1);
+	ck_assert_int_eq(r.signal, SIGKILL);
+	ck_assert(!r.timed_out);
+	ck_assert_str_eq(r.output, "out\n");
+	ck_assert(r.seconds < 10.0);
+	ck_assert(gone_within(read_pid("pid"), 8.0));
+	ck_assert(gone_within(read_pid("child"), 8.0));
+}
+END_TEST
+
+START_TEST(the_program_signals_its_helper)
+{
+	_cleanup_result_ struct process_result r =
+		run(SHELL("for s in TERM INT HUP QUIT USR1 USR2 PIPE ALRM TSTP CHLD; do kill -$s $PPID; done; exit 4"));
+
+	ck_assert_int_eq(r.exit_code, 4);
+}
+END_TEST
+
+/* How many pipes of any kind process `pid` holds; adds all its descriptors to `*ret_all`. */
+static int count_pipes(pid_t pid, int *ret_all)
+{
+	_cleanup_free_ char *path = xasprintf("/proc/%d/fd", pid);
+	_cleanup_closedir_ DIR *d = opendir(path);
+	struct dirent *entry;
+	char target[64];
+	int pipes = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while ((entry = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
+
+		target[n > 0 ? n : 0] = '\0';
+		*ret_all += n > 0;
+		pipes += strncmp(target, "pipe:", 5) == 0;
+	}
+	return pipes;
+}
+
+/* A pipe of the program's that the helper kept would never end; one of the daemon's would outlive the daemon. */
+START_TEST(the_helper_holds_nothing)
+{
+	struct process_spec spec = spec_of(SHELL("echo $PPID; exec sleep 100"));
+	double deadline = text_monotonic() + 5.0;
+	_cleanup_process_ struct process *p = NULL;
+	struct pollfd fd;
+	char text[32] = "";
+	int all = 0;
+	pid_t helper;
+
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_ge(dup(STDIN_FILENO), 0);
+	ck_assert_int_eq(process_start(&spec, &p, NULL), 0);
+	fd = (struct pollfd){ .fd = process_stdout(p), .events = POLLIN };
+	ck_assert_int_eq(poll(&fd, 1, 5000), 1);
+	ck_assert_int_gt(read(process_stdout(p), text, sizeof(text) - 1), 0);
+	helper = (pid_t)strtol(text, NULL, 10);
+	while (count_pipes(helper, &all) > 0) {
+		ck_assert(text_monotonic() < deadline);
+		poll(NULL, 0, 5);
+		all = 0;
+	}
+	/* 0, 1, 2, the control channel, the bell for ended children. */
+	ck_assert_int_eq(all, 5);
+}
+END_TEST
+
+/* Descriptors that another process of the daemon's got by a fork do not keep a tree alive. */
+START_TEST(a_copy_of_the_descriptors)
+{
+	struct process_spec spec = spec_of(SHELL("sleep 100"));
+	_cleanup_process_ struct process *p = NULL;
+	pid_t holder;
+
+	ck_assert_int_eq(process_start(&spec, &p, NULL), 0);
+	holder = fork();
+	if (holder == 0) {
+		pause();
+		_exit(0);
+	}
+	process_kill(p);
+	ck_assert(gone(process_pid(p)));
+	kill(holder, SIGKILL);
+	waitpid(holder, NULL, 0);
+}
+END_TEST
+
+static void refused(const char *path, uid_t uid, const char *why)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	ck_assert_msg(process_check_program(path, uid, &e) == -EPERM, "%s", path);
+	ck_assert_msg(strstr(e.message, why), "%s", e.message);
+	ck_assert_ptr_nonnull(strstr(e.message, path));
+}
+
+START_TEST(who_may_write_a_program)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	_cleanup_free_ char *path = xstrdup(make_file("hook", "#!/bin/sh\n", 0755));
+	_cleanup_free_ char *link = xasprintf("%s/link", dir);
+
+	ck_assert_int_eq(process_check_program(path, geteuid(), &e), 0);
+	ck_assert_int_eq(symlink("hook", link), 0);
+	ck_assert_int_eq(process_check_program(link, geteuid(), &e), 0);
+	chmod(path, 0775);
+	refused(path, geteuid(), "go-w");
+	refused(link, geteuid(), "go-w");
+	chmod(path, 0757);
+	refused(path, geteuid(), "go-w");
+	chmod(path, 0644);
+	ck_assert_int_eq(process_check_program(path, geteuid(), &e), 0);
+	chmod(dir, 0777);
+	refused(path, geteuid(), "directory");
+	chmod(dir, 01777);
+	ck_assert_int_eq(process_check_program(path, geteuid(), &e), 0);
+	refused(dir, geteuid(), "regular file");
+	ck_assert_int_eq(process_check_program("/nonexistent/x", 0, &e), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(e.message, "/nonexistent/x"));
+	if (geteuid() != 0) {
+		printf("SKIP the rest of who_may_write_a_program: needs root\n");
+		return;
+	}
+	ck_assert_int_eq(process_check_program(path, 1000, &e), 0);
+	ck_assert_int_eq(chown(path, 1000, 1000), 0);
+	ck_assert_int_eq(process_check_program(path, 1000, &e), 0);
+	refused(path, 0, "chown");
+	refused(path, 1001, "chown");
+}
+END_TEST
+
+/* What a program finds, for what_the_program_finds. */
+static int probe(int argc, char **argv)
+{
+	sigset_t mask;
+	int blocked = 0, ignored = 0;
+	char cwd[PATH_MAX];
+
+	for (int i = 2; i < argc; i++)
+		printf("argument: %s\n", argv[i]);
+	for (int fd = 0; fd < 1024; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			printf("descriptor: %d\n", fd);
+	for (char **p = environ; *p; p++)
+		printf("environment: %s\n", *p);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	for (int i = 1; i < NSIG; i++) {
+		struct sigaction sa;
+
+		blocked += sigismember(&mask, i) == 1;
+		ignored += sigaction(i, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
+	}
+	printf("own session: %d\nblocked: %d\nignored: %d\numask: %o\n", getsid(0) == getpid(), blocked, ignored,
+	       umask(0));
+	printf("directory: %s\n", getcwd(cwd, sizeof(cwd)));
+	return 0;
+}
+
+/* A reaper of its own with a tree of its own, which it leaves running. */
+static int leave_a_subreaper(void)
+{
+	int fds[2], pids[3] = { 0 };
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return 1;
+	for (int i = 0; i < 3; i++) {
+		if (fork() != 0)
+			break;
+		pids[i] = getpid();
+		setsid();
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	}
+	if (pids[0] != 0) {
+		if (pids[2] != 0 && write(fds[1], pids, sizeof(pids)) < 0)
+			return 1;
+		for (;;)
+			pause();
+	}
+	if (read(fds[0], pids, sizeof(pids)) != (ssize_t)sizeof(pids))
+		return 1;
+	printf("%d %d %d\n", pids[0], pids[1], pids[2]);
+	return 0;
+}
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("base_process");
+	TCase *t = tcase_create("run"), *ends = tcase_create("ends"), *start = tcase_create("start");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, input_output_errors);
+	tcase_add_test(t, exit_codes);
+	tcase_add_test(t, ended_by_a_signal);
+	tcase_add_test(t, output_with_nul);
+	tcase_add_test(t, large_input_is_read_whole);
+	tcase_add_test(t, input_need_not_be_read);
+	tcase_add_test(t, no_input_is_end_of_file);
+	tcase_add_test(t, too_much_output);
+	tcase_add_test(t, output_up_to_the_limit);
+	tcase_add_test(t, only_the_end_of_errors);
+	tcase_add_test(t, errors_begin_with_a_whole_character);
+	tcase_add_test(t, programs_that_cannot_start);
+	tcase_add_test(t, limits_that_are_none);
+	tcase_add_test(t, a_helper_that_is_none);
+	tcase_add_test(t, what_the_program_finds);
+	tcase_add_test(t, no_environment_is_an_empty_one);
+	tcase_add_test(t, from_a_daemon_without_standard_descriptors);
+	tcase_add_test(t, as_another_user);
+	tcase_add_test(t, as_another_user_without_root);
+	tcase_add_test(t, who_may_write_a_program);
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(ends, setup, teardown);
+	tcase_set_timeout(ends, 60);
+	tcase_add_test(ends, time_limit_takes_all);
+	tcase_add_test(ends, signals_ignored_or_stopped);
+	tcase_add_test(ends, a_child_that_holds_the_pipe);
+	tcase_add_test(ends, many_children_in_many_sessions);
+	tcase_add_test(ends, a_runaway_is_caught);
+	tcase_add_test(ends, a_subreaper_below);
+	tcase_add_test(ends, the_daemon_dies);
+	tcase_add_test(ends, the_program_kills_its_helper);
+	tcase_add_test(ends, the_program_signals_its_helper);
+	tcase_add_test(ends, the_helper_holds_nothing);
+	tcase_add_test(ends, a_copy_of_the_descriptors);
+	suite_add_tcase(s, ends);
+	tcase_add_checked_fixture(start, setup, teardown);
+	tcase_set_timeout(start, 60);
+	tcase_add_test(start, a_program_that_goes_on);
+	tcase_add_test(start, kill_twice);
+	tcase_add_test(start, start_fails_as_run_does);
+	tcase_add_test(start, nothing_is_left_behind);
+	tcase_add_test(start, from_several_threads);
+	suite_add_tcase(s, start);
+	return s;
+}
+
+int main(int argc, char **argv)
+{
+	SRunner *runner;
+	ssize_t n;
+	int failed;
+
+	if (argc > 1)
+		return strcmp(argv[1], "probe") == 0 ? probe(argc, argv) : leave_a_subreaper();
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n < 0)
+		return 1;
+	runner = srunner_create(make_suite());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
