@@ -170,6 +170,11 @@ static struct conf *check_raw(const struct raw *raw, const struct conf_schema *s
 	return NULL;
 }
 
+static int report(struct error *e, int r, const struct fault_list *faults)
+{
+	return error_set(e, r == -EPERM ? ERR_PERMISSION_DENIED : ERR_INVALID_PARAMS, -r, "%s", faults->faults[0].text);
+}
+
 int conf_load(const char *path, const struct conf_schema *schema, struct conf **ret, struct conf_faults *ret_faults,
 	      struct conf_faults *ret_warnings, struct error *e)
 {
@@ -184,7 +189,7 @@ int conf_load(const char *path, const struct conf_schema *schema, struct conf **
 	}
 	fault_sort(&faults);
 	if (r < 0)
-		error_set(e, r == -EPERM ? ERR_PERMISSION_DENIED : ERR_INVALID_PARAMS, -r, "%s", faults.faults[0].text);
+		report(e, r, &faults);
 	else
 		*ret = c;
 	fault_finish(&faults, ret_faults);
@@ -198,19 +203,19 @@ int conf_scan_plugins(const char *path, char ***ret, struct error *e)
 	struct raw raw = { 0 };
 	int r = conf_parse_file(path, &raw, &faults);
 	if (r < 0) {
-		error_set(e, r == -EPERM ? ERR_PERMISSION_DENIED : ERR_INVALID_PARAMS, -r, "%s", faults.faults[0].text);
+		r = report(e, r, &faults);
 		fault_clear(&faults);
 		return r;
 	}
+	/* Its own faults are left for conf_load, which finds all the others too. */
 	const struct raw_option *o = raw_find(&raw.sections[0], "plugins");
-	char **list = xcalloc((o ? o->n : 0) + 1, sizeof(char *));
-	for (size_t i = 0, n = 0; o && !o->bad && i < o->n; i++) {
-		if (o->values[i][0] == '/')
-			list[n++] = xstrdup(o->values[i]);
-	}
-	*ret = list;
+	size_t n = o && !o->bad ? o->n : 0;
+	char **list = xcalloc(n + 1, sizeof(char *));
+	for (size_t i = 0; i < n; i++)
+		list[i] = xstrdup(o->values[i]);
 	raw_clear(&raw);
 	fault_clear(&faults);
+	*ret = list;
 	return 0;
 }
 

@@ -23,23 +23,27 @@ struct conf_schema {
 
 struct conf; /* immutable, counted by atomic references */
 
-/* One fault each: "FILE:LINE: section: option: reason". */
+/* One fault each, in the order of the file: "FILE:LINE: dir "media": option `root': reason; what to do". What concerns
+ * the file as a whole has no line. */
 struct conf_faults {
 	char **lines;
 	size_t n;
 };
 void conf_faults_clear(struct conf_faults *f);
 
-/* Two tables that name one option differently, or an option and a keyword that clash: -EEXIST. Called once at start. */
+/* Two tables that name one option differently, or an option and a keyword that clash: -EEXIST; a row that cannot be:
+ * -EINVAL. Called once at start. */
 int conf_schema_check(const struct conf_schema *schema, struct error *e);
 
 /* Reads, parses and checks the whole file. All faults up to the first syntax error are collected in `ret_faults`;
  * `ret_warnings` gets what is odd but legal (hooks listed with all phases off). -EINVAL with faults; -EPERM for a file
- * that others than root and this user may write (a fault line too); other errnos as the file could not be read.
- * `e` has the first fault. `*ret` has one reference on success. */
+ * that others than root and this user may write (a fault line too); other errnos as the file could not be read (a fault
+ * line too). `e` has the first fault. Both lists are set in any case, each may be NULL. `*ret` has one reference on
+ * success. */
 int conf_load(const char *path, const struct conf_schema *schema, struct conf **ret, struct conf_faults *ret_faults,
 	      struct conf_faults *ret_warnings, struct error *e);
-/* The `plugins` list alone, before their options can be known. NULL-terminated list, owned by the caller (conf_free_list). */
+/* The `plugins` list alone, before their options can be known. NULL-terminated list, owned by the caller (conf_free_list).
+ * Fails only where the file cannot be read or others may write it: faults in it are left for conf_load to tell. */
 int conf_scan_plugins(const char *path, char ***ret, struct error *e);
 void conf_free_list(char **list);
 
@@ -65,11 +69,11 @@ struct settings *settings_new_hook(struct conf *c, const struct conf_section *ho
 void settings_free(struct settings *s);
 
 /* Options of the `hook` sections, fixed: run (required), on_error, timeout, phases, methods, options. Common options of
- * every backend (contract section 1) stand in conf/common.c: */
+ * every backend: */
 extern const struct option conf_hook_options[];
 extern const struct option conf_backend_options[];
 
-/* Names of the options whose change a reload must refuse, "option `state_dir`", "backend \"media\": option `root`",
+/* Names of the options whose change a reload must refuse, "option `state_dir'", "backend \"media\": option `root'",
  * "backend \"media\": driver": -EBUSY with all of them in the message; 0 when `now` may replace `old`. */
 int conf_check_reload(const struct conf *old, const struct conf *now, struct error *e);
 

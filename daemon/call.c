@@ -117,7 +117,7 @@ void call_free(struct call *c)
 	free(c->object_id);
 	json_t *values[] = { c->params, c->share, c->instance, c->snapshot, c->snapshot_instance, c->access, c->source,
 			     c->source_instance, c->args, c->intent, c->results, c->extra, c->more, c->events, c->objects,
-			     c->answer,  c->hook_context, c->hook_backend, c->record };
+			     c->answer,  c->shown, c->hook_context, c->hook_backend, c->record };
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
 		json_decref(values[i]);
 	free(c);

@@ -58,6 +58,7 @@ struct call {
 	json_t *source, *source_instance; /* create_share_from_snapshot: the snapshot's share */
 	json_t *args, *intent, *results, *extra, *more;
 	json_t *objects; /* for hooks: what the call names, whole, as it was before; NULL when no hook wants it */
+	json_t *shown;   /* the share or snapshot as it was last read for an event: also the answer, until it changes */
 	json_t *events;  /* to be committed with the result: [{"type","object"}] */
 	struct hook_set *hook_set; /* of the backend when the call began: a reload keeps it until the call has ended */
 	struct hook_run *hooks;

@@ -10,6 +10,7 @@
 #include "daemon/methods.h"
 #include "daemon/objects.h"
 #include "daemon/record.h"
+#include "daemon/resolve.h"
 #include "daemon/work.h"
 
 #include <errno.h>
@@ -228,6 +229,12 @@ static int make_answer(struct engine *en, struct call *c, struct error *e)
 	return r;
 }
 
+static int remake_answer(struct engine *en, struct call *c, struct error *e)
+{
+	forget_shown(c);
+	return make_answer(en, c, e);
+}
+
 static bool wants_post(const struct call *c)
 {
 	return c->hooks && c->result == 0 && !c->dry_run && hook_set_wants(c->hook_set, HOOK_POST, c->method->name);
@@ -304,7 +311,7 @@ static int amend(struct engine *en, struct call *c, const json_t *changed, struc
 		return r;
 	if (changed && c->method->ops->amend && (r = c->method->ops->amend(en, c, changed, e)) < 0)
 		goto failed;
-	if (changed && (r = make_answer(en, c, e)) < 0)
+	if (changed && (r = remake_answer(en, c, e)) < 0)
 		goto failed;
 	if (changed)
 		record_amend_events(c);
@@ -338,7 +345,7 @@ static void run_post(struct engine *en, struct call *c)
 	if (r < 0 && changed) {
 		kept = json_incref(changed);
 		if (store_begin(en->st, &e) < 0 ||
-		    (c->method->ops->amend && c->method->ops->amend(en, c, kept, &e) < 0) || make_answer(en, c, &e) < 0 ||
+		    (c->method->ops->amend && c->method->ops->amend(en, c, kept, &e) < 0) || remake_answer(en, c, &e) < 0 ||
 		    store_commit(en->st, true, &e) < 0) {
 			store_rollback(en->st);
 			log_error("what a post hook of %s changed could not be stored: %s", c->method->name, e.message);

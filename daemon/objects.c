@@ -64,7 +64,8 @@ static int select_by(struct store *st, enum store_table t, const char *column, c
 	return store_select(st, t, &(struct store_query){ .where = where }, ret, e);
 }
 
-int object_instance_of(struct store *st, const char *share_id, json_t **ret_row, struct error *e)
+/* All instances of the share, and the one that stands for it: the active replica, else the first. */
+static int instances_of(struct store *st, const char *share_id, json_t **ret_rows, json_t **ret_active, struct error *e)
 {
 	_cleanup_json_ json_t *rows = NULL;
 	json_t *row, *found;
@@ -82,8 +83,20 @@ int object_instance_of(struct store *st, const char *share_id, json_t **ret_row,
 	}
 	if (!found)
 		return error_set(e, ERR_INTERNAL, ENOENT, "share %s has no instance in the store", share_id);
-	*ret_row = json_incref(found);
+	*ret_active = found;
+	*ret_rows = take_ptr(rows);
 	return 0;
+}
+
+int object_instance_of(struct store *st, const char *share_id, json_t **ret_row, struct error *e)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	json_t *found;
+	int r = instances_of(st, share_id, &rows, &found, e);
+
+	if (r == 0)
+		*ret_row = json_incref(found);
+	return r;
 }
 
 int object_snapshot_instance_of(struct store *st, const char *snapshot_id, const char *instance_id, json_t **ret_row,
@@ -173,13 +186,12 @@ int object_share(struct store *st, const json_t *row, json_t **ret, struct error
 					     "created_at",     "updated_at",	NULL };
 	static const char *const of_instance[] = { "backend", "status", "status_reason", "used_bytes", "used_at", NULL };
 	const char *id = jsonx_str(row, "id"), *status;
-	_cleanup_json_ json_t *instances = NULL, *active = NULL, *o = json_object();
-	json_t *list, *i_row, *warnings;
+	_cleanup_json_ json_t *instances = NULL, *o = json_object();
+	json_t *active, *list, *i_row, *warnings;
 	size_t i;
 	int r;
 
-	if ((r = object_instance_of(st, id, &active, e)) < 0 ||
-	    (r = select_by(st, STORE_INSTANCES, "share_id", id, &instances, e)) < 0 ||
+	if ((r = instances_of(st, id, &instances, &active, e)) < 0 ||
 	    (r = rules_status(st, jsonx_str(active, "id"), &status, e)) < 0)
 		return r;
 	copy_members(o, row, shown);

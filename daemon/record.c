@@ -158,16 +158,10 @@ void record_amend_events(struct call *c)
 	}
 }
 
-static void send_event(struct engine *en, const struct call *c, json_t *event)
+/* Only that there is one: who wants it reads it from the store. */
+static void announce(struct engine *en)
 {
-	struct message *m = message_new(MSG_EVENT);
-	_cleanup_json_ json_t *shown =
-		jsonx_pack("{s:O,s:O,s:O,s:O,s:o,s:o}", "seq", json_object_get(event, "seq"), "time", json_object_get(event, "time"),
-			   "type", json_object_get(event, "type"), "object", json_object_get(event, "object"), "call_id",
-			   jsonx_string(c ? c->id : NULL), "uid", number_or_null(c && c->who.known, c ? c->who.uid : 0));
-
-	m->json = json_deep_copy(shown);
-	queue_push(en->out, m);
+	queue_push(en->out, message_new(MSG_EVENT));
 }
 
 void record_event(struct engine *en, const char *type, json_t *object)
@@ -180,7 +174,7 @@ void record_event(struct engine *en, const char *type, json_t *object)
 		log_warning("event %s could not be stored: %s", type, e.message);
 		return;
 	}
-	send_event(en, NULL, event);
+	announce(en);
 }
 
 /* ---- rows ---- */
@@ -193,7 +187,8 @@ int record_write(struct engine *en, struct call *c, const char *state, struct er
 	if ((r = store_events(en, c, e)) < 0)
 		return r;
 	row = c->committed ? jsonx_pack("{s:s}", "state", state) : row_of(c, state);
-	if (c->committed)
+	/* Only a call with a request_id can be asked for again. */
+	if (c->committed && c->request_id)
 		json_object_set_new(row, "outcome", outcome_json(c));
 	if (c->forgotten)
 		json_object_set_new(row, "request_id", json_null());
@@ -219,14 +214,9 @@ void record_store_only(struct engine *en, struct call *c)
 void record_send(struct engine *en, struct call *c, bool whole)
 {
 	struct message *m;
-	size_t i;
-	json_t *event;
 
-	if (whole) {
-		json_array_foreach(c->events, i, event)
-			if (jsonx_get(event, "seq"))
-				send_event(en, c, event);
-	}
+	if (whole && json_array_size(c->events))
+		announce(en);
 	m = message_new(MSG_ANSWER);
 	m->json = whole ? take_ptr(c->record) : NULL;
 	m->call = c;

@@ -237,15 +237,30 @@ int reload_rows(struct engine *en, struct call *c, struct error *e)
 
 int answer_share(struct engine *en, struct call *c, json_t **ret, struct error *e)
 {
+	if (c->shown) {
+		*ret = json_incref(c->shown);
+		return 0;
+	}
 	return object_share_by_id(en->st, jsonx_str(c->share, "id"), ret, e);
 }
 
 int answer_snapshot(struct engine *en, struct call *c, json_t **ret, struct error *e)
 {
 	_cleanup_json_ json_t *row = NULL;
-	int r = object_find_snapshot(en->st, jsonx_str(c->snapshot, "id"), "snapshot", &row, e);
+	int r;
 
+	if (c->shown) {
+		*ret = json_incref(c->shown);
+		return 0;
+	}
+	r = object_find_snapshot(en->st, jsonx_str(c->snapshot, "id"), "snapshot", &row, e);
 	return r < 0 ? r : object_snapshot(en->st, row, ret, e);
+}
+
+void forget_shown(struct call *c)
+{
+	json_decref(c->shown);
+	c->shown = NULL;
 }
 
 static void status_event(struct call *c, const char *kind, json_t *object)
@@ -259,16 +274,22 @@ void share_event(struct engine *en, struct call *c)
 {
 	json_t *o;
 
-	if (answer_share(en, c, &o, NULL) == 0)
-		status_event(c, "share", o);
+	forget_shown(c);
+	if (answer_share(en, c, &o, NULL) < 0)
+		return;
+	c->shown = json_incref(o);
+	status_event(c, "share", o);
 }
 
 void snapshot_event(struct engine *en, struct call *c)
 {
 	json_t *o;
 
-	if (answer_snapshot(en, c, &o, NULL) == 0)
-		status_event(c, "snapshot", o);
+	forget_shown(c);
+	if (answer_snapshot(en, c, &o, NULL) < 0)
+		return;
+	c->shown = json_incref(o);
+	status_event(c, "snapshot", o);
 }
 
 int amend_share(struct engine *en, struct call *c, const json_t *changed, struct error *e)

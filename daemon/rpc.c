@@ -175,13 +175,25 @@ static int start_call(struct service *s, struct conn *conn, const struct method 
 	return 1;
 }
 
+/* One state of the store for the whole answer, whatever the call thread commits meanwhile. */
+static int read_at_once(const struct method *m, struct reader *rd, const json_t *params, json_t **ret, struct error *e)
+{
+	int r = store_begin(rd->service->st, e);
+
+	if (r < 0)
+		return r;
+	r = m->read(rd, params, ret, e);
+	store_rollback(rd->service->st);
+	return r;
+}
+
 static int dispatch(struct service *s, struct conn *conn, const json_t *req, const json_t *id, struct batch *b, json_t **ret,
 		    struct error *e)
 {
 	const char *name = jsonx_str(req, "method");
 	const struct method *m = method_find(name);
 	_cleanup_json_ json_t *params = NULL;
-	struct reader rd = { .service = s, .role = conn_role(conn) };
+	struct reader rd = { .service = s, .conn = conn, .role = conn_role(conn) };
 	int r;
 
 	if (!m) {
@@ -191,7 +203,7 @@ static int dispatch(struct service *s, struct conn *conn, const json_t *req, con
 	if ((r = may_call(m, conn, e)) < 0 || (r = params_check(m, json_object_get(req, "params"), &params, e)) < 0)
 		return r;
 	if (m->kind == METHOD_READ)
-		return m->read(&rd, params, ret, e);
+		return read_at_once(m, &rd, params, ret, e);
 	return start_call(s, conn, m, params, id, b, e);
 }
 

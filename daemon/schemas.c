@@ -86,6 +86,7 @@ static const struct schema schemas[] = {
 	{ "service", "{\"type\":\"object\",\"required\":[\"version\",\"started_at\",\"limits\",\"counts\",\"drivers\"],\"properties\":{" M(
 			     "version", STR) "," M("started_at", STR) "," M("pid", INT) "," M("conf_file", STR) "," M("limits", OBJ) ","
 			     M("counts", OBJ) "," M("drivers", ARR(OBJ)) "},\"additionalProperties\":false}" },
+	{ "subscription", "{\"type\":\"object\",\"required\":[\"seq\"],\"properties\":{" M("seq", INT) "},\"additionalProperties\":false}" },
 	{ "openrpc", "{\"type\":\"object\",\"required\":[\"openrpc\",\"info\",\"methods\"]}" },
 	{ NULL, NULL },
 };

@@ -4,6 +4,8 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
+#include "daemon/events.h"
 #include "daemon/rpc.h"
 
 #include <errno.h>
@@ -36,6 +38,8 @@ struct conn {
 	int busy;         /* how deep inside our own code for this connection */
 	size_t scanned;   /* bytes of the input that hold no end of line */
 	struct pending *pending;
+	struct subscription *subscription;
+	double last_read; /* when output was last taken, or began to wait */
 };
 
 struct server {
@@ -102,6 +106,7 @@ static void conn_free(struct conn *c)
 	*p = c->next;
 	c->server->n_conns--;
 	rpc_forget(c->pending);
+	subscription_free(c->subscription);
 	if (c->line_timer)
 		event_free(c->line_timer);
 	bufferevent_free(c->bev);
@@ -135,7 +140,8 @@ void conn_leave(struct conn *c)
 /* All that a half-closed client sent is done and answered, then we close too. */
 static bool is_done(const struct conn *c)
 {
-	return c->eof && !c->pending && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 &&
+	/* A subscriber that sends no more still listens. */
+	return c->eof && !c->pending && !c->subscription && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 &&
 	       evbuffer_get_length(bufferevent_get_input(c->bev)) == 0;
 }
 
@@ -147,13 +153,50 @@ void conn_answered(struct conn *c)
 
 /* ---- sending ---- */
 
+void conn_drop_slow(struct conn *c, const char *why)
+{
+	log_warning("connection of uid %u, pid %d closed: %s", (unsigned)c->who.uid, (int)c->who.pid, why);
+	service_event(c->server->service, "client.dropped",
+		      jsonx_pack("{s:I,s:i,s:s}", "uid", (json_int_t)c->who.uid, "pid", (int)c->who.pid, "reason", why));
+	conn_drop(c);
+}
+
+struct subscription **conn_subscription(struct conn *c)
+{
+	return &c->subscription;
+}
+
+bool conn_takes_more(const struct conn *c)
+{
+	return !c->dead && evbuffer_get_length(bufferevent_get_output(c->bev)) <= READ_PAUSE_BYTES;
+}
+
+double conn_stuck_seconds(const struct conn *c)
+{
+	return evbuffer_get_length(bufferevent_get_output(c->bev)) ? text_monotonic() - c->last_read : 0;
+}
+
+struct conn *server_next(struct server *sv, struct conn *c)
+{
+	for (c = c ? c->next : sv->conns; c && c->dead; c = c->next)
+		;
+	return c;
+}
+
+static void note_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)out;
+	if (info->n_deleted || info->orig_size == 0)
+		c->last_read = text_monotonic();
+}
+
 static void does_not_read(struct conn *c, size_t unsent)
 {
-	log_warning("connection of uid %u, pid %d closed: it left %zu bytes unread (max_unsent_bytes)", (unsigned)c->who.uid,
-		    (int)c->who.pid, unsent);
-	service_event(c->server->service, "client.dropped",
-		      jsonx_pack("{s:i,s:i,s:s}", "uid", (int)c->who.uid, "pid", (int)c->who.pid, "reason", "it does not read its answers"));
-	conn_drop(c);
+	_cleanup_free_ char *why = xasprintf("it left %zu bytes of answers unread (max_unsent_bytes)", unsent);
+
+	conn_drop_slow(c, why);
 }
 
 void conn_send(struct conn *c, const json_t *j)
@@ -189,7 +232,10 @@ static void on_written(struct bufferevent *bev, void *arg)
 		process_input(c);
 		return;
 	}
-	conn_answered(c);
+	if (c->subscription)
+		events_pump(c->server->service, c);
+	else
+		conn_answered(c);
 }
 
 /* ---- lines ---- */
@@ -370,6 +416,7 @@ static void add_conn(struct server *sv, int fd, struct requester *who, enum role
 	c->bev = bufferevent_socket_new(sv->service->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	c->line_timer = evtimer_new(sv->service->base, on_line_timeout, c);
 	bufferevent_setcb(c->bev, on_read, on_written, on_event, c);
+	evbuffer_add_cb(bufferevent_get_output(c->bev), note_output, c);
 	bufferevent_set_max_single_read(c->bev, 64 * 1024);
 	c->next = sv->conns;
 	sv->conns = c;

@@ -6,6 +6,7 @@
 
 struct conn;
 struct pending;
+struct subscription;
 
 struct server;
 /* Takes over `fds`, or binds the conf's socket. Negative errno with `e`. */
@@ -29,6 +30,16 @@ const struct requester *conn_who(const struct conn *c);
 enum role conn_role(const struct conn *c);
 /* The client is a hook, or below one. */
 bool conn_is_below_us(const struct conn *c);
+/* Events that this connection wants, or NULL: events.c's own. Freed with the connection. */
+struct subscription **conn_subscription(struct conn *c);
+/* May more be sent now, or is the client slow to read? */
+bool conn_takes_more(const struct conn *c);
+/* Seconds since the client last took something while output waits; 0 when none waits. */
+double conn_stuck_seconds(const struct conn *c);
+/* Ends the connection at once, with a line in the log and an event. */
+void conn_drop_slow(struct conn *c, const char *why);
+/* The next connection after `c` (NULL: the first). */
+struct conn *server_next(struct server *sv, struct conn *c);
 /* Calls whose answers this connection waits for: rpc.c's own list. */
 struct pending **conn_pending(struct conn *c);
 /* Between these the connection stays, even if it is dropped; conn_leave may free it. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/engine.h"
+#include "daemon/events.h"
 #include "daemon/options.h"
 #include "daemon/rpc.h"
 #include "daemon/server.h"
@@ -73,6 +74,23 @@ void service_event(struct service *s, const char *type, json_t *object)
 	queue_push(s->in, m);
 }
 
+void service_pump_soon(struct service *s)
+{
+	event_active(s->pump, EV_TIMEOUT, 0);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval a_while = { .tv_sec = 10 };
+	struct service *s = arg;
+
+	(void)fd;
+	(void)what;
+	events_pump_all(s);
+	/* Now and then also for those who do not read: they are found and dropped. */
+	event_add(s->pump, &a_while);
+}
+
 /* ---- from the call thread ---- */
 
 static void take_answer(struct service *s, struct message *m)
@@ -127,8 +145,10 @@ static void take_message(struct running *run, struct message *m)
 		run->flush_until = text_monotonic() + FLUSH_SECONDS;
 		event_active(run->flush, EV_TIMEOUT, 0);
 		break;
-	case MSG_PARKED:
 	case MSG_EVENT:
+		events_pump_all(s);
+		break;
+	case MSG_PARKED:
 	case MSG_CALL:
 	case MSG_PERIODIC:
 	case MSG_USAGE:
@@ -263,6 +283,7 @@ static void add_events(struct running *run)
 	run->from_engine = event_new(run->s.base, queue_fd(run->s.out), EV_READ | EV_PERSIST, on_engine, run);
 	event_add(run->from_engine, NULL);
 	run->flush = evtimer_new(run->s.base, on_flush, run);
+	run->s.pump = evtimer_new(run->s.base, on_pump, &run->s);
 	for (size_t i = 0; i < 3; i++) {
 		run->signals[i] = evsignal_new(run->s.base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, run);
 		event_add(run->signals[i], NULL);
@@ -302,11 +323,14 @@ static void tear_down(struct running *run)
 		event_free(run->from_engine);
 	if (run->flush)
 		event_free(run->flush);
+	if (run->s.pump)
+		event_free(run->s.pump);
+	/* The reader first: the last connection to close tidies the log of the store up. */
+	store_close(run->s.st);
 	engine_free(run->engine);
 	queue_free(run->s.in);
 	queue_free(run->s.out);
 	view_free(run->s.view);
-	store_close(run->s.st);
 	roles_clear(&run->s.roles);
 	conf_unref(run->s.conf);
 	event_base_free(run->s.base);

@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+struct conn;
 struct server;
 struct view;
 struct timers;
@@ -25,6 +26,7 @@ struct service {
 	struct timers *timers;
 	struct roles roles;
 	char started_at[32];
+	struct event *pump;
 	bool stopping;
 };
 
@@ -37,12 +39,15 @@ int service_run(const char *conf_path, struct conf *conf, const int *fds, int n_
 int service_submit(struct service *s, struct call *c, struct error *e);
 /* A call of the daemon's own about one backend. */
 void service_submit_own(struct service *s, const char *method, const char *backend);
+/* Subscribers get what is there for them in the next turn of the loop. */
+void service_pump_soon(struct service *s);
 /* An event that arises in the loop. Takes the object. */
 void service_event(struct service *s, const char *type, json_t *object);
 
 /* Who reads: for read functions. */
 struct reader {
 	struct service *service;
+	struct conn *conn;
 	enum role role;
 };
 

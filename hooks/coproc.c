@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "hooks/answer.h"
-#include "hooks/peer.h"
+#include "hooks/dialog.h"
 #include "hooks/set.h"
 #include "hooks/table.h"
 
@@ -25,10 +25,10 @@
 struct coproc {
 	const struct hook_setup *setup;
 	double timeout;
-	const char *user;  /* NULL: the daemon's */
-	struct peer *peer; /* NULL: not running */
-	char *why;         /* it is not running; NULL before the first failure */
-	double started;    /* the last try */
+	const char *user;      /* NULL: the daemon's */
+	struct dialog *dialog; /* NULL: not running */
+	char *why;             /* it is not running; NULL before the first failure */
+	double started;        /* the last try */
 	double next_try, pause;
 	uint64_t starts;
 	json_t *wants; /* as last said, kept over restarts; NULL: everything */
@@ -136,8 +136,8 @@ static int on_line(void *data, const char *line, size_t len, struct error *e)
 /* `since`: the pause counts from there. */
 static void down(struct coproc *c, double since, const char *why)
 {
-	peer_kill(c->peer);
-	c->peer = NULL;
+	dialog_kill(c->dialog);
+	c->dialog = NULL;
 	c->let_off = 0;
 	free(c->why);
 	c->why = xstrdup(why);
@@ -156,7 +156,7 @@ static int start(struct coproc *c, struct error *e)
 	hook_env_make(&env, c->setup, NULL);
 	const char *const argv[] = { path, NULL };
 	struct process_spec spec = { .argv = argv, .env = env.vars, .user = c->user };
-	r = peer_start(&spec, &c->peer, e);
+	r = dialog_start(&spec, &c->dialog, e);
 	if (r == 0)
 		c->starts++;
 	return r;
@@ -167,11 +167,11 @@ static int start(struct coproc *c, struct error *e)
 static int tend(struct coproc *c, struct error *e)
 {
 	_cleanup_error_ struct error why = ERROR_INIT;
-	if (c->peer && peer_drain(c->peer, on_line, c, &why) < 0) {
+	if (c->dialog && dialog_drain(c->dialog, on_line, c, &why) < 0) {
 		log_info("%s: %s", c->setup->argument, why.message);
 		down(c, c->started, why.message);
 	}
-	if (c->peer)
+	if (c->dialog)
 		return 0;
 	double now = text_monotonic();
 	if (now < c->next_try)
@@ -207,7 +207,7 @@ static void coproc_destroy(void *hook)
 	struct coproc *c = hook;
 	if (!c)
 		return;
-	peer_stop(c->peer);
+	dialog_stop(c->dialog);
 	free(c->why);
 	json_decref(c->wants);
 	free(c);
@@ -240,12 +240,12 @@ static int ask(struct coproc *c, const struct hook_event *ev, struct error *e)
 {
 	size_t len;
 	_cleanup_free_ char *line = make_line(++c->last_id, ev, &len);
-	hook_stderr_begin(peer_stderr(c->peer));
+	hook_stderr_begin(dialog_stderr(c->dialog));
 	c->event = ev;
-	int r = peer_exchange(c->peer, line, len, c->timeout, on_line, c, e);
+	int r = dialog_exchange(c->dialog, line, len, c->timeout, on_line, c, e);
 	c->event = NULL;
 	if (r < 0) {
-		_cleanup_free_ char *errors = hook_stderr_tail(peer_stderr(c->peer));
+		_cleanup_free_ char *errors = hook_stderr_tail(dialog_stderr(c->dialog));
 		error_prefix(e, "%s", c->setup->argument);
 		hook_error_add_stderr(e, errors);
 		down(c, text_monotonic(), e->message);
@@ -292,8 +292,8 @@ static void coproc_describe(void *hook, json_t *object)
 	const struct coproc *c = hook;
 	json_object_set_new(object, "timeout", json_real(c->timeout));
 	json_object_set_new(object, "user", jsonx_string(c->user));
-	json_object_set_new(object, "state", json_string(c->peer ? "running" : "stopped"));
-	json_object_set_new(object, "pid", c->peer ? json_integer(peer_pid(c->peer)) : json_null());
+	json_object_set_new(object, "state", json_string(c->dialog ? "running" : "stopped"));
+	json_object_set_new(object, "pid", c->dialog ? json_integer(dialog_pid(c->dialog)) : json_null());
 	json_object_set_new(object, "starts", json_integer((json_int_t)c->starts));
 	json_object_set_new(object, "last_error", jsonx_string(c->why));
 	json_object_set_new(object, "wants", c->wants ? json_incref(c->wants) : json_null());

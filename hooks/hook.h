@@ -21,17 +21,17 @@ enum hook_phase { HOOK_PRE, HOOK_POST, HOOK_PERIODIC, HOOK_ERROR, HOOK_PHASE_COU
 /* One event. All is borrowed and lives for the call of the function. */
 struct hook_event {
 	enum hook_phase phase;
-	const char *func_name;             /* the wrapped method; NULL in phase periodic */
+	const char *func_name; /* the wrapped method; NULL in phase periodic */
 	const char *call_id;
-	const json_t *args;                /* pre, post, error: the call's parameters, checked */
-	const json_t *pre_hook_data;       /* post, error: what this hook's own pre hook returned; NULL: nothing */
+	const json_t *args;                  /* pre, post, error: the call's parameters, checked */
+	const json_t *pre_hook_data;         /* post, error: what this hook's own pre hook returned; NULL: nothing */
 	const json_t *driver_action_results; /* post: as the hooks before left it */
-	const json_t *periodic_hook_data;  /* periodic: array of shares with their access_rules */
-	const struct hook_run *run;        /* for hook_event_json */
+	const json_t *periodic_hook_data;    /* periodic: array of shares with their access_rules */
+	const struct hook_run *run;          /* for hook_event_json */
 	const struct hook_instance *self;
 };
 
-/* The whole event as contract section 6.3 shows it; made on first use, so a hook that does not ask does not pay.
+/* The whole event as the manual shows it; made on first use, so a hook that does not ask does not pay.
  * Borrowed. */
 const json_t *hook_event_json(const struct hook_event *ev);
 /* The same as one line of text, without the end of line. Borrowed. */
@@ -55,14 +55,16 @@ struct hook_setup {
 struct hook_ops {
 	unsigned abi; /* HOOK_ABI */
 	const char *name;
-	/* Named after the module: "exec_timeout"; or NULL. A shared object's are known to the conf file only where its file
-	 * stands in `plugins` and exports it as `hook_module`; others use settings_lookup() for what hook_options has. */
+	/* Named after the module: "exec_timeout"; or NULL. A shared object's are known to the conf file only where its
+	 * file stands in `plugins` and exports it as `hook_module`; others use settings_lookup() for what hook_options
+	 * has. */
 	const struct option *options;
 	/* What it wants: "pre-create_share_instance", "post-*", "periodic", "error-extend_share"; NULL: everything.
 	 * What is not wanted is not called. */
 	const char *const *wants;
 
-	int (*create)(const struct hook_setup *setup, void **ret_hook, struct error *e); /* once per entry and backend */
+	int (*create)(const struct hook_setup *setup, void **ret_hook,
+		      struct error *e); /* once per entry and backend */
 	void (*destroy)(void *hook);
 	/* Asked before each event, after `wants`; may be NULL. func_name is NULL in phase periodic. */
 	bool (*wanted)(void *hook, enum hook_phase phase, const char *func_name);

@@ -1,4 +1,4 @@
-/* The runner: the hooks of one backend around one call, every row of contract sections 6.1 and 6.2. It knows neither
+/* The runner: the hooks of one backend around one call, every row of the manual's tables on hooks. It knows neither
  * drivers nor the store: what it needs of the call comes in `struct hook_call`. Call thread only. */
 #ifndef HOOKS_RUNNER_H
 #define HOOKS_RUNNER_H
@@ -15,13 +15,14 @@ struct hook_set_setup {
 	const char *socket;
 	size_t max_depth;
 };
-/* Makes every hook of the backend. An entry that cannot be made (no such module, shared object, symbol; wrong ABI) fails
- * the whole set: ERR_INVALID_PARAMS with the entry named. A program that is missing is no fault here: each run looks. */
+/* Makes every hook of the backend. An entry that cannot be made (no such module, shared object, symbol; wrong ABI)
+ * fails the whole set: ERR_INVALID_PARAMS with the entry named. A program that is missing is no fault here: each run
+ * looks. */
 int hook_set_new(const struct hook_set_setup *setup, struct hook_set **ret, struct error *e);
 void hook_set_free(struct hook_set *set); /* NULL is fine */
 size_t hook_set_size(const struct hook_set *set);
-/* [{"backend","name","entry","module","phases":[..],"enabled":{"pre":bool,..},"methods":[..],"on_error","timeout", + describe}]:
- * new reference. */
+/* [{"backend","name","entry","module","phases":[..],"enabled":{"pre":bool,..},"methods":[..],"on_error","timeout", +
+ * describe}]: new reference. */
 json_t *hook_set_describe(struct hook_set *set);
 /* Is there a hook that would be called? Lets the caller skip making what only hooks see. */
 bool hook_set_wants(struct hook_set *set, enum hook_phase phase, const char *func_name);
@@ -37,7 +38,7 @@ struct hook_call {
 	const char *call_id;
 	/* A failing or vetoing pre hook only warns: origins start and timer, and calls made by such. */
 	bool tolerant;
-	const json_t *context; /* object of section 6.3 */
+	const json_t *context; /* the event's "context" */
 	const json_t *backend; /* {"name","driver","capabilities"} */
 	json_t *args;          /* NULL in periodic */
 	/* Makes `objects` on first use: new reference. May be NULL. */
@@ -71,8 +72,8 @@ void hook_run_periodic(struct hook_run *run, json_t *data);
 json_t *hook_run_outcomes(const struct hook_run *run);
 
 /* test_hook: one hook by name or entry, on an event as given (whole, with "phase" and "func_name"). Changes nothing.
- * {"accepted":bool,"returned":any,"duration_ms":N,"error"?:{..}}: new reference. `allowed` (may be NULL) checks post keys.
- * -ENOENT: the backend has no such hook. */
+ * {"accepted":bool,"returned":any,"duration_ms":N,"error"?:{..}}: new reference. `allowed` (may be NULL) checks post
+ * keys. -ENOENT: the backend has no such hook. */
 int hook_set_test(struct hook_set *set, const char *hook, const json_t *event,
 		  int (*check)(void *data, const char *key, const json_t *value, struct error *e), void *data,
 		  json_t **ret, struct error *e);

@@ -27,7 +27,7 @@ static int pre(struct hook_set *set, struct error *e)
 }
 
 /* How often it was started: the program says so itself. */
-#define COUNT_START "cd '%s'; echo x >>starts; echo $$ >pid\n"
+#define COUNT_START "cd '%s'; echo $$ >pid; echo x >>starts\n"
 
 static int starts(void)
 {
@@ -53,10 +53,10 @@ static bool gone(pid_t pid)
 
 static pid_t pid_of(const char *file)
 {
-	_cleanup_free_ char *s = read_file(file);
+	pid_t pid = (pid_t)number_in(file);
 
-	ck_assert_int_gt(atoi(s), 1);
-	return atoi(s);
+	ck_assert_int_gt(pid, 1);
+	return pid;
 }
 
 START_TEST(test_one_process_for_all_events)
@@ -215,7 +215,7 @@ START_TEST(test_growing_pause)
 		const char *told = strstr(e.message, "started again in ");
 		ck_assert_msg(told != NULL, "%s", e.message);
 		pause *= 2;
-		ck_assert_double_eq_tol(atof(told + strlen("started again in ")), pause, 0.11);
+		ck_assert_double_eq_tol(strtod(told + strlen("started again in "), NULL), pause, 0.11);
 	}
 	write_script("program", LOOP_HEAD "echo '{\"id\":'$id'}'" LOOP_TAIL);
 	sleep_ms((long)(pause * 1000) + 20);

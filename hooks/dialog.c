@@ -1,4 +1,4 @@
-#include "hooks/peer.h"
+#include "hooks/dialog.h"
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -18,7 +18,7 @@ enum {
 	END_GRACE_MS = 200, /* between the end of its output and the end of its tree */
 };
 
-struct peer {
+struct dialog {
 	struct process *process;
 	char *buf; /* what came after the last line taken */
 	size_t len, size;
@@ -26,35 +26,35 @@ struct peer {
 	struct hook_stderr errors;
 };
 
-int peer_start(const struct process_spec *spec, struct peer **ret, struct error *e)
+int dialog_start(const struct process_spec *spec, struct dialog **ret, struct error *e)
 {
 	struct process *process;
 	int r = process_start(spec, &process, e);
 	if (r < 0)
 		return r;
-	struct peer *p = xcalloc(1, sizeof(*p));
+	struct dialog *p = xcalloc(1, sizeof(*p));
 	p->process = process;
 	*ret = p;
 	return 0;
 }
 
-pid_t peer_pid(const struct peer *p)
+pid_t dialog_pid(const struct dialog *p)
 {
 	return process_pid(p->process);
 }
 
-struct hook_stderr *peer_stderr(struct peer *p)
+struct hook_stderr *dialog_stderr(struct dialog *p)
 {
 	return &p->errors;
 }
 
-static bool wait_for_end(const struct peer *p, int milliseconds)
+static bool wait_for_end(const struct dialog *p, int milliseconds)
 {
 	struct pollfd pfd = { .fd = process_pidfd(p->process), .events = POLLIN };
 	return poll(&pfd, 1, milliseconds) > 0;
 }
 
-static void read_errors(struct peer *p)
+static void read_errors(struct dialog *p)
 {
 	char chunk[4096];
 	for (size_t i = 0; i < CHUNKS_PER_TURN && !p->errors_ended; i++) {
@@ -70,7 +70,7 @@ static void read_errors(struct peer *p)
 	}
 }
 
-void peer_kill(struct peer *p)
+void dialog_kill(struct dialog *p)
 {
 	if (!p)
 		return;
@@ -82,17 +82,17 @@ void peer_kill(struct peer *p)
 	free(p);
 }
 
-void peer_stop(struct peer *p)
+void dialog_stop(struct dialog *p)
 {
 	if (!p)
 		return;
 	process_close_stdin(p->process);
 	wait_for_end(p, STOP_GRACE_MS);
-	peer_kill(p);
+	dialog_kill(p);
 }
 
 /* Hands out whole lines, up to the first that `on_line` waited for; the rest stays for the next turn. */
-static int take_lines(struct peer *p, size_t new_from, peer_line *on_line, void *data, struct error *e)
+static int take_lines(struct dialog *p, size_t new_from, dialog_line *on_line, void *data, struct error *e)
 {
 	size_t start = 0, from = new_from;
 	int r = 0;
@@ -116,7 +116,7 @@ static int take_lines(struct peer *p, size_t new_from, peer_line *on_line, void 
 	return r;
 }
 
-static int read_output(struct peer *p, peer_line *on_line, void *data, struct error *e)
+static int read_output(struct dialog *p, dialog_line *on_line, void *data, struct error *e)
 {
 	/* Lines left over from the last turn come first. */
 	int r = p->len > 0 ? take_lines(p, 0, on_line, data, e) : 0;
@@ -141,7 +141,7 @@ static int read_output(struct peer *p, peer_line *on_line, void *data, struct er
 }
 
 /* Why nothing more will come. */
-static int ended(struct peer *p, struct error *e)
+static int ended(struct dialog *p, struct error *e)
 {
 	if (!wait_for_end(p, END_GRACE_MS))
 		return error_set(e, ERR_INTERNAL, EPIPE, "it closed its standard output");
@@ -153,7 +153,7 @@ static int ended(struct peer *p, struct error *e)
 	return error_set(e, ERR_INTERNAL, EPIPE, "it ended (%s)", text);
 }
 
-int peer_drain(struct peer *p, peer_line *on_line, void *data, struct error *e)
+int dialog_drain(struct dialog *p, dialog_line *on_line, void *data, struct error *e)
 {
 	/* Looked at before the pipes: what it wrote before its end is in them. */
 	bool gone = wait_for_end(p, 0);
@@ -168,7 +168,7 @@ int peer_drain(struct peer *p, peer_line *on_line, void *data, struct error *e)
 }
 
 /* Bytes written now. A process that does not read any more is found out by its end. */
-static size_t write_some(const struct peer *p, const char *text, size_t len)
+static size_t write_some(const struct dialog *p, const char *text, size_t len)
 {
 	ssize_t n = write(process_stdin(p->process), text, len);
 	if (n >= 0)
@@ -177,7 +177,7 @@ static size_t write_some(const struct peer *p, const char *text, size_t len)
 }
 
 /* Until something can go on: negative on time-out. */
-static int wait_turn(const struct peer *p, bool writing, bool reading, double deadline)
+static int wait_turn(const struct dialog *p, bool writing, bool reading, double deadline)
 {
 	double left = deadline - text_monotonic();
 	if (left <= 0)
@@ -192,8 +192,8 @@ static int wait_turn(const struct peer *p, bool writing, bool reading, double de
 	return 0;
 }
 
-int peer_exchange(struct peer *p, const char *text, size_t len, double timeout, peer_line *on_line, void *data,
-		  struct error *e)
+int dialog_exchange(struct dialog *p, const char *text, size_t len, double timeout, dialog_line *on_line, void *data,
+		    struct error *e)
 {
 	double deadline = text_monotonic() + timeout;
 	size_t written = 0;

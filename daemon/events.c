@@ -1,0 +1,152 @@
+#include "daemon/events.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/methods.h"
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define BATCH 50
+/* A subscriber that took nothing for so long does not read. */
+#define STUCK_SECONDS 30.0
+
+struct subscription {
+	json_t *types; /* NULL: all */
+	int64_t seq;   /* the last that it got, or did not want */
+};
+
+void subscription_free(struct subscription *s)
+{
+	if (!s)
+		return;
+	json_decref(s->types);
+	free(s);
+}
+
+/* "share.available", or all of a kind: "share.*". */
+static bool wants(const struct subscription *s, const char *type)
+{
+	size_t i;
+	json_t *t;
+
+	if (!s->types)
+		return true;
+	json_array_foreach(s->types, i, t) {
+		const char *want = json_string_value(t);
+		size_t n = strlen(want);
+
+		if (strcmp(want, type) == 0 || (n && want[n - 1] == '*' && strncmp(want, type, n - 1) == 0))
+			return true;
+	}
+	return false;
+}
+
+static void send_event(struct conn *c, const json_t *row)
+{
+	static const char *const shown[] = { "seq", "time", "type", "object", "call_id", "uid", NULL };
+	json_t *params = json_object();
+	_cleanup_json_ json_t *j = jsonx_pack("{s:s,s:s,s:o}", "jsonrpc", "2.0", "method", "event", "params", params);
+
+	for (const char *const *k = shown; *k; k++) {
+		json_t *v = json_object_get(row, *k);
+
+		json_object_set_new(params, *k, v ? json_incref(v) : json_null());
+	}
+	conn_send(c, j);
+}
+
+/* false: nothing more to send now. */
+static bool pump_some(struct service *s, struct conn *c, struct subscription *sub)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	_cleanup_error_ struct error e = ERROR_INIT;
+	size_t i;
+	json_t *row;
+
+	if (store_select(s->st, STORE_EVENTS, &(struct store_query){ .after = sub->seq, .limit = BATCH }, &rows, &e) < 0) {
+		log_error("events cannot be read: %s", e.message);
+		return false;
+	}
+	json_array_foreach(rows, i, row) {
+		if (!conn_takes_more(c))
+			return false;
+		sub->seq = jsonx_int(row, "seq");
+		if (wants(sub, jsonx_str(row, "type")))
+			send_event(c, row);
+	}
+	return json_array_size(rows) == BATCH;
+}
+
+/* The oldest that is kept, or 0. */
+static int64_t oldest(struct service *s)
+{
+	_cleanup_json_ json_t *rows = NULL;
+
+	if (store_select(s->st, STORE_EVENTS, &(struct store_query){ .limit = 1 }, &rows, NULL) < 0)
+		return 0;
+	return jsonx_int(json_array_get(rows, 0), "seq");
+}
+
+void events_pump(struct service *s, struct conn *c)
+{
+	struct subscription *sub = *conn_subscription(c);
+
+	if (!sub)
+		return;
+	if (conn_stuck_seconds(c) > STUCK_SECONDS) {
+		conn_drop_slow(c, "it subscribed to events and does not read them");
+		return;
+	}
+	conn_enter(c);
+	while (pump_some(s, c, sub))
+		;
+	conn_leave(c);
+}
+
+void events_pump_all(struct service *s)
+{
+	struct conn *next;
+
+	for (struct conn *c = server_next(s->server, NULL); c; c = next) {
+		next = server_next(s->server, c);
+		events_pump(s, c);
+	}
+}
+
+static int check_since(struct service *s, int64_t since, struct error *e)
+{
+	int64_t first = oldest(s);
+
+	if (first == 0 || since >= first - 1)
+		return 0;
+	error_set(e, ERR_LIMIT, ERANGE, "events after %" PRId64 " are not all kept: the oldest is %" PRId64 ", so look at the objects anew and subscribe from there",
+		  since, first);
+	error_add(e, "param", json_string("since"));
+	error_add(e, "limit", json_integer(first));
+	return -ERANGE;
+}
+
+int read_subscribe(struct reader *rd, const json_t *params, json_t **ret, struct error *e)
+{
+	struct subscription **slot = conn_subscription(rd->conn), *sub;
+	json_t *since = jsonx_get(params, "since"), *types = jsonx_get(params, "types");
+	int64_t last = store_last_event(rd->service->st);
+	int r;
+
+	if (since && (r = check_since(rd->service, json_integer_value(since), e)) < 0)
+		return r;
+	sub = xcalloc(1, sizeof *sub);
+	sub->types = types ? json_deep_copy(types) : NULL;
+	sub->seq = since ? json_integer_value(since) : last;
+	subscription_free(*slot);
+	*slot = sub;
+	*ret = jsonx_pack("{s:I}", "seq", (json_int_t)last);
+	/* What was asked for by `since` follows the answer. */
+	service_pump_soon(rd->service);
+	return 0;
+}
