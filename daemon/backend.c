@@ -126,6 +126,33 @@ void backends_free(struct backend *list)
 	}
 }
 
+/* ---- hooks of before a reload ---- */
+
+void backends_free_retired(struct engine *en)
+{
+	while (en->retired) {
+		struct retired *r = en->retired;
+
+		en->retired = r->next;
+		hook_set_free(r->set);
+		free(r);
+	}
+}
+
+static void retire_hooks(struct engine *en, struct hook_set *set)
+{
+	struct retired *r;
+
+	if (!en->parked || !set) {
+		hook_set_free(set);
+		return;
+	}
+	r = xcalloc(1, sizeof *r);
+	r->set = set;
+	r->next = en->retired;
+	en->retired = r;
+}
+
 /* ---- the conf file's backends become ours ---- */
 
 static int has_shares(struct engine *en, const char *name, bool *ret, struct error *e)
@@ -269,7 +296,7 @@ static void renew(struct engine *en, struct backend *b, struct conf *conf, const
 		b->state = NULL;
 		b->status = BACKEND_STARTING;
 	}
-	engine_retire_hooks(en, take_ptr(b->hooks));
+	retire_hooks(en, take_ptr(b->hooks));
 	conf_unref(b->conf);
 	b->conf = conf_ref(conf);
 	b->settings = s->settings;
@@ -295,7 +322,7 @@ static void take_out(struct engine *en, struct backend *b)
 	_cleanup_error_ struct error e = ERROR_INIT;
 	bool used = true;
 
-	engine_retire_hooks(en, take_ptr(b->hooks));
+	retire_hooks(en, take_ptr(b->hooks));
 	if (b->ops && b->state)
 		b->ops->destroy(b->state);
 	b->ops = NULL;

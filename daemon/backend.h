@@ -28,6 +28,8 @@ struct backend {
  * one is `starting`. Tells the loop. */
 int backends_apply(struct engine *en, struct conf *conf, struct error *e);
 void backends_free(struct backend *list);
+/* Hook sets that no parked call can use any more. */
+void backends_free_retired(struct engine *en);
 struct backend *backend_find(struct engine *en, const char *name);
 /* The same with ERR_NOT_FOUND. */
 int backend_get(struct engine *en, const char *name, const char *param, struct backend **ret, struct error *e);

@@ -122,3 +122,29 @@ void call_free(struct call *c)
 		json_decref(values[i]);
 	free(c);
 }
+
+json_t *call_context_json(const struct call *c)
+{
+	json_t *j = jsonx_pack("{s:s,s:o,s:o,s:s}", "call_id", c->id, "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL),
+			       "request_id", jsonx_string(c->request_id), "origin", hook_origin_name(c->origin));
+
+	json_object_set_new(j, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
+	json_object_set_new(j, "user", jsonx_string(c->who.user));
+	json_object_set_new(j, "gid", c->who.known ? json_integer(c->who.gid) : json_null());
+	json_object_set_new(j, "groups", c->who.groups ? json_deep_copy(c->who.groups) : json_array());
+	json_object_set_new(j, "pid", c->who.known && c->who.pid ? json_integer(c->who.pid) : json_null());
+	return j;
+}
+
+void call_event(struct call *c, const char *type, json_t *object)
+{
+	if (!c->events)
+		c->events = json_array();
+	json_array_append_new(c->events, jsonx_pack("{s:s,s:o}", "type", type, "object", object ? object : json_null()));
+}
+
+void call_forget_shown(struct call *c)
+{
+	json_decref(c->shown);
+	c->shown = NULL;
+}

@@ -89,4 +89,13 @@ struct call {
 struct call *call_new(const struct method *method, enum hook_origin origin);
 void call_free(struct call *c); /* NULL is fine */
 
+/* What follows is for the call thread. */
+
+/* An event to be committed with the result; `object` is taken. */
+void call_event(struct call *c, const char *type, json_t *object);
+/* The `context` that hooks see: new reference. */
+json_t *call_context_json(const struct call *c);
+/* The rows were changed again: what is shown is read anew. */
+void call_forget_shown(struct call *c);
+
 #endif

@@ -4,7 +4,6 @@
 #include "base/mem.h"
 #include "daemon/access.h"
 #include "daemon/answers.h"
-#include "daemon/call_run.h"
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
 

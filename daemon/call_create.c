@@ -3,7 +3,6 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "daemon/call_run.h"
 #include "daemon/objects.h"
 #include "daemon/owner.h"
 #include "daemon/recover.h"

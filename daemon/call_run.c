@@ -10,26 +10,12 @@
 #include "daemon/methods.h"
 #include "daemon/objects.h"
 #include "daemon/record.h"
-#include "daemon/resolve.h"
 #include "daemon/work.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* ---- what hooks ask about the call ---- */
-
-json_t *call_context_json(const struct call *c)
-{
-	json_t *j = jsonx_pack("{s:s,s:o,s:o,s:s}", "call_id", c->id, "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL),
-			       "request_id", jsonx_string(c->request_id), "origin", hook_origin_name(c->origin));
-
-	json_object_set_new(j, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
-	json_object_set_new(j, "user", jsonx_string(c->who.user));
-	json_object_set_new(j, "gid", c->who.known ? json_integer(c->who.gid) : json_null());
-	json_object_set_new(j, "groups", c->who.groups ? json_deep_copy(c->who.groups) : json_array());
-	json_object_set_new(j, "pid", c->who.known && c->who.pid ? json_integer(c->who.pid) : json_null());
-	return j;
-}
 
 static json_t *hook_objects(void *data)
 {
@@ -135,13 +121,6 @@ static void set_error(struct call *c, struct error *e, const char *phase)
 	c->result = -(c->err.err ? c->err.err : EINVAL);
 }
 
-void call_event(struct call *c, const char *type, json_t *object)
-{
-	if (!c->events)
-		c->events = json_array();
-	json_array_append_new(c->events, jsonx_pack("{s:s,s:o}", "type", type, "object", object ? object : json_null()));
-}
-
 /* The key of a cephx rule goes to an admin's answer only: after hooks, record and store. */
 static void add_secret(struct engine *en, struct call *c)
 {
@@ -231,7 +210,7 @@ static int make_answer(struct engine *en, struct call *c, struct error *e)
 
 static int remake_answer(struct engine *en, struct call *c, struct error *e)
 {
-	forget_shown(c);
+	call_forget_shown(c);
 	return make_answer(en, c, e);
 }
 

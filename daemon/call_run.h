@@ -14,9 +14,4 @@ void call_run_nested(struct engine *en, struct call *parent, struct call *c);
 /* Sends back what cannot run any more. */
 void call_refuse(struct engine *en, struct call *c, enum error_kind kind, const char *text);
 
-/* For the methods: an event to be committed with the result; `object` is taken. */
-void call_event(struct call *c, const char *type, json_t *object);
-/* The common `origin`, uid, .. as hooks see them: new reference. */
-json_t *call_context_json(const struct call *c);
-
 #endif

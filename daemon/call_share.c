@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/access.h"
-#include "daemon/call_run.h"
 #include "daemon/objects.h"
 #include "daemon/recover.h"
 #include "daemon/resolve.h"

@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/arguments.h"
+#include "daemon/loop.h"
 #include "daemon/options.h"
 #include "daemon/plugins.h"
-#include "daemon/service.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 	n_fds = sd_listen_fds(1);
 	for (int i = 0; i < n_fds && i < 8; i++)
 		fds[i] = SD_LISTEN_FDS_START + i;
-	r = service_run(args.conf, conf, fds, n_fds > 8 ? 8 : n_fds);
+	r = loop_run(args.conf, conf, fds, n_fds > 8 ? 8 : n_fds);
 	conf_unref(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

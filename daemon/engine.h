@@ -1,4 +1,4 @@
-/* The call thread: what it owns. Everything that takes a `struct engine` runs there. */
+/* What the call thread owns. Everything that takes a `struct engine` runs there. */
 #ifndef DAEMON_ENGINE_H
 #define DAEMON_ENGINE_H
 
@@ -12,7 +12,11 @@
 struct backend;
 struct work;
 struct hook_set;
-struct retired;
+/* A hook set of before a reload. */
+struct retired {
+	struct retired *next;
+	struct hook_set *set;
+};
 
 struct engine {
 	struct store *st;
@@ -27,13 +31,5 @@ struct engine {
 	int64_t calls_since_prune;
 	bool stopping;
 };
-
-/* `st` becomes the engine's. */
-struct engine *engine_new(struct store *st, struct queue *in, struct queue *out, struct conf *conf);
-void engine_free(struct engine *en);
-/* Frees the hook set now, or when no parked call can use it any more. */
-void engine_retire_hooks(struct engine *en, struct hook_set *set);
-/* The thread's function: until MSG_STOP. */
-void *engine_main(void *engine);
 
 #endif

@@ -118,6 +118,28 @@ void events_pump_all(struct service *s)
 	}
 }
 
+static void pump_soon(struct service *s)
+{
+	event_active(s->pump, EV_TIMEOUT, 0);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval a_while = { .tv_sec = 10 };
+	struct service *s = arg;
+
+	(void)fd;
+	(void)what;
+	events_pump_all(s);
+	/* Now and then also for those who do not read: they are found and dropped. */
+	event_add(s->pump, &a_while);
+}
+
+void events_begin(struct service *s)
+{
+	s->pump = evtimer_new(s->base, on_pump, s);
+}
+
 static int check_since(struct service *s, int64_t since, struct error *e)
 {
 	int64_t first = oldest(s);
@@ -147,6 +169,6 @@ int read_subscribe(struct reader *rd, const json_t *params, json_t **ret, struct
 	*slot = sub;
 	*ret = jsonx_pack("{s:I}", "seq", (json_int_t)last);
 	/* What was asked for by `since` follows the answer. */
-	service_pump_soon(rd->service);
+	pump_soon(rd->service);
 	return 0;
 }

@@ -8,6 +8,8 @@
 struct conn;
 struct subscription;
 
+/* Makes s->pump; its owner frees it. */
+void events_begin(struct service *s);
 void subscription_free(struct subscription *s); /* NULL is fine */
 /* Sends what the subscriber has not got, as much as it takes now. May drop the connection. */
 void events_pump(struct service *s, struct conn *c);

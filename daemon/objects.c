@@ -136,7 +136,7 @@ static void copy_members(json_t *to, const json_t *row, const char *const *names
 	}
 }
 
-static void set_locations(json_t *to, const json_t *instance_row)
+static void show_locations(json_t *to, const json_t *instance_row)
 {
 	json_t *l = object_locations(instance_row);
 
@@ -150,7 +150,7 @@ json_t *object_instance(const json_t *row)
 	json_t *o = json_object();
 
 	copy_members(o, row, shown);
-	set_locations(o, row);
+	show_locations(o, row);
 	json_object_set_new(o, "progress", json_null());
 	return o;
 }
@@ -199,7 +199,7 @@ int object_share(struct store *st, const json_t *row, json_t **ret, struct error
 	if (!jsonx_get(o, "metadata"))
 		json_object_set_new(o, "metadata", json_object());
 	json_object_set_new(o, "progress", json_null());
-	set_locations(o, active);
+	show_locations(o, active);
 	json_object_set_new(o, "access_rules_status", json_string(status));
 	warnings = jsonx_get(row, "warnings");
 	json_object_set_new(o, "warnings", warnings ? json_incref(warnings) : json_array());

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/backend.h"
-#include "daemon/call_run.h"
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
 

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "daemon/call_run.h"
 #include "daemon/methods.h"
 #include "daemon/record.h"
 #include "daemon/resolve.h"

@@ -4,7 +4,6 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "daemon/call_run.h"
 #include "daemon/objects.h"
 
 #include <errno.h>
@@ -257,12 +256,6 @@ int answer_snapshot(struct engine *en, struct call *c, json_t **ret, struct erro
 	return r < 0 ? r : object_snapshot(en->st, row, ret, e);
 }
 
-void forget_shown(struct call *c)
-{
-	json_decref(c->shown);
-	c->shown = NULL;
-}
-
 static void status_event(struct call *c, const char *kind, json_t *object)
 {
 	_cleanup_free_ char *type = xasprintf("%s.%s", kind, jsonx_str(object, "status"));
@@ -274,7 +267,7 @@ void share_event(struct engine *en, struct call *c)
 {
 	json_t *o;
 
-	forget_shown(c);
+	call_forget_shown(c);
 	if (answer_share(en, c, &o, NULL) < 0)
 		return;
 	c->shown = json_incref(o);
@@ -285,7 +278,7 @@ void snapshot_event(struct engine *en, struct call *c)
 {
 	json_t *o;
 
-	forget_shown(c);
+	call_forget_shown(c);
 	if (answer_snapshot(en, c, &o, NULL) < 0)
 		return;
 	c->shown = json_incref(o);

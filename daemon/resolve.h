@@ -49,9 +49,6 @@ int answer_snapshot(struct engine *en, struct call *c, json_t **ret, struct erro
 void share_event(struct engine *en, struct call *c);
 void snapshot_event(struct engine *en, struct call *c);
 
-/* The rows were changed again: what is shown is read anew. */
-void forget_shown(struct call *c);
-
 /* amend: what post hooks may change of shares. */
 int amend_share(struct engine *en, struct call *c, const json_t *changed, struct error *e);
 

@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "daemon/reply.h"
+#include "daemon/submit.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,17 +53,6 @@ void rpc_forget(struct pending *list)
 
 /* ---- answers ---- */
 
-json_t *rpc_error(const json_t *id, const struct error *e)
-{
-	return jsonx_pack("{s:s,s:o,s:o}", "jsonrpc", "2.0", "id", id ? json_incref((json_t *)id) : json_null(), "error",
-			  error_to_json(e));
-}
-
-static json_t *rpc_result(const json_t *id, json_t *result)
-{
-	return jsonx_pack("{s:s,s:O,s:o}", "jsonrpc", "2.0", "id", id, "result", result ? result : json_null());
-}
-
 /* Takes the answer: to the client, or to the others of its batch. */
 static void deliver(struct conn *c, struct batch *b, json_t *answer)
 {
@@ -78,7 +69,7 @@ static void deliver(struct conn *c, struct batch *b, json_t *answer)
 static void deliver_error(struct conn *c, struct batch *b, const json_t *id, bool is_notification, const struct error *e)
 {
 	if (!is_notification)
-		deliver(c, b, rpc_error(id, e));
+		deliver(c, b, reply_error(id, e));
 }
 
 /* ---- one request ---- */
@@ -223,7 +214,7 @@ static bool run_request(struct service *s, struct conn *conn, const json_t *req,
 	if (r < 0)
 		deliver_error(conn, b, id, notification, &e);
 	else if (!notification)
-		deliver(conn, b, rpc_result(id, result));
+		deliver(conn, b, reply_result(id, result));
 	else
 		json_decref(result);
 	return true;
@@ -296,8 +287,8 @@ static json_t *answer_of(const struct pending *p, struct call *c)
 	if (!p->id)
 		return NULL;
 	if (c->result < 0)
-		return rpc_error(p->id, &c->err);
-	return rpc_result(p->id, take_ptr(c->answer));
+		return reply_error(p->id, &c->err);
+	return reply_result(p->id, take_ptr(c->answer));
 }
 
 void rpc_answer(struct service *s, struct call *c)

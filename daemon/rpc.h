@@ -10,7 +10,5 @@ void rpc_line(struct service *s, struct conn *c, const char *line, size_t len);
 void rpc_answer(struct service *s, struct call *c);
 /* The connection ends: forgets what it waited for. The calls go on. */
 void rpc_forget(struct pending *list);
-/* An error without a request: new reference. */
-json_t *rpc_error(const json_t *id, const struct error *e);
 
 #endif

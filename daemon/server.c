@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "daemon/events.h"
-#include "daemon/rpc.h"
+#include "daemon/reply.h"
+#include "daemon/submit.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -44,6 +44,7 @@ struct conn {
 
 struct server {
 	struct service *service;
+	const struct server_users *users;
 	struct event *listeners[LISTENERS_MAX];
 	int fds[LISTENERS_MAX];
 	struct event *resume;
@@ -105,8 +106,7 @@ static void conn_free(struct conn *c)
 		p = &(*p)->next;
 	*p = c->next;
 	c->server->n_conns--;
-	rpc_forget(c->pending);
-	subscription_free(c->subscription);
+	c->server->users->gone(c);
 	if (c->line_timer)
 		event_free(c->line_timer);
 	bufferevent_free(c->bev);
@@ -233,7 +233,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 		return;
 	}
 	if (c->subscription)
-		events_pump(c->server->service, c);
+		c->server->users->drained(c->server->service, c);
 	else
 		conn_answered(c);
 }
@@ -248,7 +248,7 @@ static void refuse_line(struct conn *c)
 	error_set(&e, ERR_INVALID_REQUEST, EMSGSIZE, "a request line may have %zu bytes (max_request_bytes); the rest of it was skipped",
 		  c->server->max_line);
 	error_add(&e, "limit", json_integer((json_int_t)c->server->max_line));
-	j = rpc_error(NULL, &e);
+	j = reply_error(NULL, &e);
 	conn_send(c, j);
 }
 
@@ -283,7 +283,7 @@ static void take_line(struct conn *c, struct evbuffer *in, size_t len, size_t en
 		evbuffer_drain(in, len + ending);
 		c->scanned = 0;
 		if (line)
-			rpc_line(c->server->service, c, line, n);
+			c->server->users->line(c->server->service, c, line, n);
 		return;
 	}
 	evbuffer_drain(in, len + ending);
@@ -390,7 +390,7 @@ static void turn_away(int fd, enum error_kind kind, const char *text)
 	_cleanup_free_ char *line = NULL, *with_end = NULL;
 
 	error_set(&e, kind, EPERM, "%s", text);
-	j = rpc_error(NULL, &e);
+	j = reply_error(NULL, &e);
 	line = jsonx_dump(j);
 	with_end = xasprintf("%s\n", line);
 	(void)!send(fd, with_end, strlen(with_end), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -558,13 +558,15 @@ void server_reload(struct server *sv)
 		log_warning("socket_mode could not be set on %s: %m", sv->path);
 }
 
-int server_new(struct service *s, const int *fds, int n_fds, struct server **ret, struct error *e)
+int server_new(struct service *s, const struct server_users *users, const int *fds, int n_fds, struct server **ret,
+	       struct error *e)
 {
 	const struct settings *top = conf_top(s->conf);
 	struct server *sv = xcalloc(1, sizeof *sv);
 	int r = 0;
 
 	sv->service = s;
+	sv->users = users;
 	sv->lock = -1;
 	sv->resume = evtimer_new(s->base, on_resume, sv);
 	server_reload(sv);

@@ -8,9 +8,19 @@ struct conn;
 struct pending;
 struct subscription;
 
+/* Who works with what comes in; the server knows none of them. */
+struct server_users {
+	/* One line without its end. */
+	void (*line)(struct service *s, struct conn *c, const char *line, size_t len);
+	/* All output was taken by a connection with a subscription. */
+	void (*drained)(struct service *s, struct conn *c);
+	/* The connection ends: what hangs on it is to be freed. */
+	void (*gone)(struct conn *c);
+};
+
 struct server;
-/* Takes over `fds`, or binds the conf's socket. Negative errno with `e`. */
-int server_new(struct service *s, const int *fds, int n_fds, struct server **ret, struct error *e);
+/* Takes over `fds`, or binds the conf's socket. `users` outlives the server. Negative errno with `e`. */
+int server_new(struct service *s, const struct server_users *users, const int *fds, int n_fds, struct server **ret, struct error *e);
 /* No new connections any more; those that are there go on. */
 void server_stop_listening(struct server *sv);
 /* Closes all; what is not sent is lost. NULL is fine. */

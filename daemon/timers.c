@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/submit.h"
 #include "daemon/view.h"
 
 #include <string.h>

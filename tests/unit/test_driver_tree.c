@@ -643,7 +643,7 @@ START_TEST(bears_meddling)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0)
 		meddle();
-	for (int i = 0; i < 60; i++) {
+	for (int i = 0; i < 30; i++) {
 		_cleanup_report_ struct report c = tree("copy", in("a"), in("b"), NULL);
 
 		ck_assert_msg(c.code == 0, "%s", c.e.message);

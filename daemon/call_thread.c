@@ -1,4 +1,4 @@
-#include "daemon/engine.h"
+#include "daemon/call_thread.h"
 
 #include "base/cleanup.h"
 #include "base/jsonx.h"
@@ -17,11 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct retired {
-	struct retired *next;
-	struct hook_set *set;
-};
-
 struct engine *engine_new(struct store *st, struct queue *in, struct queue *out, struct conf *conf)
 {
 	struct engine *en = xcalloc(1, sizeof *en);
@@ -38,36 +33,11 @@ struct engine *engine_new(struct store *st, struct queue *in, struct queue *out,
 	return en;
 }
 
-static void free_retired(struct engine *en)
-{
-	while (en->retired) {
-		struct retired *r = en->retired;
-
-		en->retired = r->next;
-		hook_set_free(r->set);
-		free(r);
-	}
-}
-
-void engine_retire_hooks(struct engine *en, struct hook_set *set)
-{
-	struct retired *r;
-
-	if (!en->parked || !set) {
-		hook_set_free(set);
-		return;
-	}
-	r = xcalloc(1, sizeof *r);
-	r->set = set;
-	r->next = en->retired;
-	en->retired = r;
-}
-
 void engine_free(struct engine *en)
 {
 	if (!en)
 		return;
-	free_retired(en);
+	backends_free_retired(en);
 	backends_free(en->backends);
 	work_free_all(en->background);
 	store_close(en->st);
@@ -115,7 +85,7 @@ static void step_parked(struct engine *en)
 		p = &en->parked;
 	}
 	if (!en->parked)
-		free_retired(en);
+		backends_free_retired(en);
 }
 
 static size_t collect_fds(const struct engine *en, struct pollfd **fds)

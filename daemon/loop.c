@@ -1,15 +1,16 @@
-#include "daemon/service.h"
+#include "daemon/loop.h"
 
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "daemon/engine.h"
+#include "daemon/call_thread.h"
 #include "daemon/events.h"
 #include "daemon/options.h"
 #include "daemon/rpc.h"
 #include "daemon/server.h"
+#include "daemon/service.h"
 #include "daemon/timers.h"
 #include "daemon/view.h"
 
@@ -31,65 +32,6 @@ struct running {
 	struct event *signals[3];
 	double flush_until;
 };
-
-/* ---- to the call thread ---- */
-
-int service_submit(struct service *s, struct call *c, struct error *e)
-{
-	size_t most = (size_t)settings_int(conf_top(s->conf), "max_queued_calls");
-	struct message *m;
-
-	if (s->stopping)
-		return error_set(e, ERR_SHUTTING_DOWN, ESHUTDOWN, "sharesd is stopping: try again when it is back");
-	if (queue_length(s->in) >= most) {
-		error_set(e, ERR_BUSY, EBUSY, "%zu calls are waiting already (max_queued_calls): try again later", most);
-		error_add(e, "limit", json_integer((json_int_t)most));
-		return -EBUSY;
-	}
-	view_call_begins(s->view, c);
-	m = message_new(MSG_CALL);
-	m->call = c;
-	queue_push(s->in, m);
-	return 0;
-}
-
-void service_submit_own(struct service *s, const char *method, const char *backend)
-{
-	struct call *c = call_new(method_find(method), HOOK_ORIGIN_TIMER);
-	_cleanup_error_ struct error e = ERROR_INIT;
-
-	c->params = jsonx_pack("{s:s}", "backend", backend);
-	if (service_submit(s, c, &e) < 0) {
-		log_debug("%s of backend \"%s\" is left out: %s", method, backend, e.message);
-		call_free(c);
-	}
-}
-
-void service_event(struct service *s, const char *type, json_t *object)
-{
-	struct message *m = message_new(MSG_EVENT);
-
-	m->name = xstrdup(type);
-	m->json = object;
-	queue_push(s->in, m);
-}
-
-void service_pump_soon(struct service *s)
-{
-	event_active(s->pump, EV_TIMEOUT, 0);
-}
-
-static void on_pump(evutil_socket_t fd, short what, void *arg)
-{
-	static const struct timeval a_while = { .tv_sec = 10 };
-	struct service *s = arg;
-
-	(void)fd;
-	(void)what;
-	events_pump_all(s);
-	/* Now and then also for those who do not read: they are found and dropped. */
-	event_add(s->pump, &a_while);
-}
 
 /* ---- from the call thread ---- */
 
@@ -283,7 +225,7 @@ static void add_events(struct running *run)
 	run->from_engine = event_new(run->s.base, queue_fd(run->s.out), EV_READ | EV_PERSIST, on_engine, run);
 	event_add(run->from_engine, NULL);
 	run->flush = evtimer_new(run->s.base, on_flush, run);
-	run->s.pump = evtimer_new(run->s.base, on_pump, &run->s);
+	events_begin(&run->s);
 	for (size_t i = 0; i < 3; i++) {
 		run->signals[i] = evsignal_new(run->s.base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, run);
 		event_add(run->signals[i], NULL);
@@ -344,8 +286,15 @@ static int open_stores(struct running *run, struct store **ret_writer, struct er
 	return r < 0 ? r : store_open(dir, false, &run->s.st, e);
 }
 
+static void forget(struct conn *c)
+{
+	rpc_forget(*conn_pending(c));
+	subscription_free(*conn_subscription(c));
+}
+
 static int set_up(struct running *run, const int *fds, int n_fds, struct error *e)
 {
+	static const struct server_users users = { .line = rpc_line, .drained = events_pump, .gone = forget };
 	struct store *writer = NULL;
 	int r = open_stores(run, &writer, e);
 
@@ -361,7 +310,7 @@ static int set_up(struct running *run, const int *fds, int n_fds, struct error *
 	r = start_engine(run, writer);
 	if (r < 0)
 		return error_errno(e, -r, "cannot start the call thread");
-	r = server_new(&run->s, fds, n_fds, &run->s.server, e);
+	r = server_new(&run->s, &users, fds, n_fds, &run->s.server, e);
 	if (r < 0) {
 		queue_push_front(run->s.in, message_new(MSG_STOP));
 		pthread_join(run->thread, NULL);
@@ -369,7 +318,7 @@ static int set_up(struct running *run, const int *fds, int n_fds, struct error *
 	return r;
 }
 
-int service_run(const char *conf_path, struct conf *conf, const int *fds, int n_fds)
+int loop_run(const char *conf_path, struct conf *conf, const int *fds, int n_fds)
 {
 	struct running run = { .s = { .conf_path = conf_path, .conf = conf_ref(conf) } };
 	_cleanup_error_ struct error e = ERROR_INIT;
