@@ -1,6 +1,6 @@
 /* sharesctl: the command line of sharesd. */
 #include "base/mem.h"
-#include "client/ctl.h"
+#include "client/program.h"
 
 #include <locale.h>
 #include <unistd.h>
@@ -19,5 +19,5 @@ int main(int argc, char **argv)
 	mem_setup();
 	/* How wide characters are; numbers and sizes keep their one form. */
 	setlocale(LC_CTYPE, "");
-	return ctl_run(&c, argc, argv);
+	return program_run(&c, argc, argv);
 }

@@ -1,4 +1,4 @@
-/* sharesctl as a whole: from the command line to the exit code. */
+/* What a command works with: streams, the connection, how to print. */
 #ifndef CLIENT_CTL_H
 #define CLIENT_CTL_H
 
@@ -11,15 +11,12 @@
 struct ctl {
 	FILE *in, *out, *err;
 	bool in_tty, out_tty, err_tty; /* terminals: questions, colours and pretty JSON, progress */
-	/* The rest is set by ctl_run. */
+	/* The rest is set by program_run. */
 	const char *socket;
 	double deadline;         /* of text_monotonic; 0: none */
 	struct connection *conn; /* NULL until the first call */
 	bool json;
 };
-
-/* Does what argv says; the result is the exit code. */
-int ctl_run(struct ctl *c, int argc, char **argv);
 
 /* One call on the one connection, which is made first where there is none. `params` is borrowed, may be NULL. */
 int ctl_call(struct ctl *c, const char *method, json_t *params, json_t **ret, struct failure *f);

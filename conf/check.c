@@ -144,8 +144,6 @@ static bool open_section(struct conf *c, const struct raw_section *raw, struct c
 	if (!raw->keyword) {
 		ret->scope = SCOPE_TOP;
 		ret->body = &c->top;
-	} else if (!raw->title) {
-		return false;
 	} else if (strcmp(raw->keyword, "hook") == 0) {
 		check_title(raw, "hook", conf_hook(c, raw->title), faults);
 		check_hook_title(raw, c->schema, faults);

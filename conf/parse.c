@@ -45,8 +45,6 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 		parsing->ended = true;
 	else if (o)
 		raw_add_value(o, value);
-	if (s && s->keyword && !s->title && cfg->title)
-		s->title = xstrdup(cfg->title);
 	return 0;
 }
 
@@ -55,8 +53,10 @@ static int on_section_end(cfg_t *cfg, cfg_opt_t *opt)
 	(void)cfg;
 	cfg_t *closed = cfg_opt_getnsec(opt, 0);
 	struct raw_section *s = current_section(closed);
-	if (s && !s->title)
+	if (s) {
+		free(s->title);
 		s->title = xstrdup(closed->title);
+	}
 	parsing->closed++;
 	/* Or a later section with the same title would take the place of this one. */
 	cfg_free_value(opt);

@@ -8,7 +8,7 @@
 void raw_init(struct raw *r)
 {
 	*r = (struct raw){ 0 };
-	raw_add_section(r, NULL, 0, 1);
+	raw_add_section(r, NULL, NULL, 1);
 	r->sections[0].closed = true;
 }
 
@@ -34,10 +34,10 @@ void raw_clear(struct raw *r)
 	*r = (struct raw){ 0 };
 }
 
-struct raw_section *raw_add_section(struct raw *r, const char *keyword, size_t len, int line)
+struct raw_section *raw_add_section(struct raw *r, char *keyword, char *title, int line)
 {
 	r->sections = xrealloc(r->sections, (r->n + 1) * sizeof(*r->sections));
-	r->sections[r->n] = (struct raw_section){ .keyword = keyword ? xstrndup(keyword, len) : NULL, .line = line };
+	r->sections[r->n] = (struct raw_section){ .keyword = keyword, .title = title, .line = line };
 	return &r->sections[r->n++];
 }
 

@@ -19,7 +19,7 @@ struct raw_option {
 
 struct raw_section {
 	char *keyword; /* NULL: the top level */
-	char *title;   /* NULL: the top level, or not read because of a syntax error */
+	char *title;   /* NULL: the top level */
 	int line;
 	bool closed;
 	struct raw_option *options;
@@ -36,7 +36,8 @@ struct raw {
 void raw_init(struct raw *r);
 void raw_clear(struct raw *r);
 
-struct raw_section *raw_add_section(struct raw *r, const char *keyword, size_t len, int line);
+/* Takes keyword and title, which may be NULL. */
+struct raw_section *raw_add_section(struct raw *r, char *keyword, char *title, int line);
 struct raw_option *raw_find(const struct raw_section *s, const char *name);
 struct raw_option *raw_add_option(struct raw_section *s, const char *name, size_t len, int line);
 void raw_add_value(struct raw_option *o, const char *value);

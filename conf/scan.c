@@ -258,7 +258,7 @@ static int open_section(struct scanner *sc, size_t begin)
 		return stop(sc, begin, w->line, "there is no section `root'; it is an option, write root = \"/PATH\"");
 	if (sc->raw->n > RAW_SECTIONS_MAX)
 		return stop(sc, begin, w->line, "there are more than %d sections; remove some", RAW_SECTIONS_MAX);
-	raw_add_section(sc->raw, w->text, w->len, w->line);
+	raw_add_section(sc->raw, xstrndup(w->text, w->len), xstrndup(w[1].text, w[1].len), w->line);
 	sc->section = sc->raw->n - 1;
 	sc->n_words = 0;
 	return 0;

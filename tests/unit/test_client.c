@@ -4,7 +4,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "client/arguments.h"
-#include "client/ctl.h"
+#include "client/program.h"
 #include "client/help.h"
 #include "client/progress.h"
 #include "client/table.h"
@@ -508,7 +508,7 @@ static int run_line(const char *line, char **ret_out, char **ret_err)
 	struct ctl c = { .in = fopen("/dev/null", "r"),
 			 .out = open_memstream(ret_out, &out_size),
 			 .err = open_memstream(ret_err, &err_size) };
-	int code = ctl_run(&c, make_argv(copy, argv), argv);
+	int code = program_run(&c, make_argv(copy, argv), argv);
 
 	fclose(c.in);
 	fclose(c.out);

@@ -3,7 +3,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "client/ctl.h"
+#include "client/program.h"
 
 #include <check.h>
 #include <errno.h>
@@ -278,7 +278,7 @@ static struct ran run_words(char **argv, int argc, const struct terminal *tty)
 		c.out_tty = tty->out;
 		c.err_tty = tty->err;
 	}
-	r.code = ctl_run(&c, argc, argv);
+	r.code = program_run(&c, argc, argv);
 	fclose(in);
 	fclose(out);
 	fclose(err);
@@ -905,7 +905,7 @@ START_TEST(output_that_cannot_be_written)
 	struct ctl c = { .in = stdin, .out = fopen("/dev/full", "w"), .err = open_memstream(&err, &size) };
 
 	start(steps);
-	ck_assert_int_eq(ctl_run(&c, 6, argv), CTL_OUTPUT);
+	ck_assert_int_eq(program_run(&c, 6, argv), CTL_OUTPUT);
 	fclose(c.out);
 	fclose(c.err);
 	ck_assert_str_eq(err, "sharesctl: the answer could not be written to standard output\n");

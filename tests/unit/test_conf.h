@@ -174,6 +174,7 @@ static inline int run_suite(const char *name, const TTest *const *tests, size_t 
 	Suite *s = suite_create(name);
 	TCase *t = tcase_create(name);
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 30);
 	for (size_t i = 0; i < n; i++)
 		tcase_add_test(t, tests[i]);
 	suite_add_tcase(s, t);

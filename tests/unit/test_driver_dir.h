@@ -27,8 +27,8 @@ ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
 	return syscall(SYS_fgetxattr, fd, name, value, size);
 }
 
-/* Loop tests run with _i 0 and 1. */
-#define BOTH_KINDS_OF_MARKS 0, 2
+/* A test that runs with _i 0 and 1: marks in xattrs, and in files. */
+#define ADD_BOTH(t, test) tcase_add_loop_test(t, test, 0, 2)
 
 static struct backend b;
 
