@@ -251,7 +251,7 @@ static int open_section(struct scanner *sc, size_t begin)
 	if (sc->section > 0)
 		return stop(
 			sc, begin, w->line,
-			"the section `%s' begins inside another one; add a } to end the section `%s' of line %d first",
+			"the section `%s' begins inside the section `%s' of line %d; add a } before it",
 			keyword, section(sc)->keyword, section(sc)->line);
 	/* libconfuse takes the end of a section of that name for the end of everything. */
 	if (strcmp(keyword, "root") == 0)

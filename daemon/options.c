@@ -18,7 +18,7 @@ const struct option daemon_options[] = {
 	{ .name = "admin_groups", .type = OPTION_LIST, .fallback = "sharesd",
 	  .help = "Groups whose members may call everything; root and the daemon's own user always may." },
 	{ .name = "reader_groups", .type = OPTION_LIST, .help = "Groups whose members may call what changes nothing." },
-	{ .name = "plugins", .type = OPTION_LIST, .flags = OPTION_FIXED, .help = "Shared objects that add drivers." },
+	{ .name = "plugins", .type = OPTION_LIST, .flags = OPTION_FIXED, .help = "Shared objects that add drivers or hooks." },
 	{ .name = "log_level", .type = OPTION_CHOICE, .fallback = "info", .choices = levels, .help = "The least important records that are logged." },
 	{ .name = "max_request_bytes", .type = OPTION_SIZE, .fallback = "1MiB", .min = 1024, .max = 64.0 * 1024 * 1024,
 	  .help = "Longest request line." },

@@ -2,6 +2,7 @@
 
 #include "conf/conf.h"
 #include "drivers/table.h"
+#include "hooks/table.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,7 +25,8 @@ static int check_file(const char *path, struct error *e)
 
 static int load(const char *path, struct error *e)
 {
-	const struct share_driver_ops *ops;
+	const struct share_driver_ops *driver;
+	const struct hook_ops *module;
 	void *handle;
 	int r = check_file(path, e);
 
@@ -34,10 +36,13 @@ static int load(const char *path, struct error *e)
 	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!handle)
 		return error_set(e, ERR_INVALID_PARAMS, ENOEXEC, "plugin %s cannot be loaded: %s", path, dlerror());
-	ops = dlsym(handle, "share_driver");
-	if (!ops)
-		return error_set(e, ERR_INVALID_PARAMS, ENOEXEC, "plugin %s exports no share_driver", path);
-	return driver_register(ops, path, e);
+	driver = dlsym(handle, "share_driver");
+	module = dlsym(handle, "hook_module");
+	if (!driver && !module)
+		return error_set(e, ERR_INVALID_PARAMS, ENOEXEC, "plugin %s exports neither share_driver nor hook_module", path);
+	if (driver && (r = driver_register(driver, path, e)) < 0)
+		return r;
+	return module ? hook_module_register(module, path, e) : 0;
 }
 
 int plugins_load(const char *conf_path, struct error *e)

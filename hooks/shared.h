@@ -7,7 +7,4 @@
 /* Loads, checks the file, the ABI number and the mandatory members. What was loaded stays for the process's life. */
 int hook_shared_load(const char *entry, const struct hook_ops **ret, struct error *e);
 
-/* Is this a hook that this daemon can run? `origin` names it in the error. */
-int hook_ops_check(const struct hook_ops *ops, const char *origin, struct error *e);
-
 #endif

@@ -1,7 +1,7 @@
 #include "hooks/table.h"
 
 #include "base/mem.h"
-#include "hooks/shared.h"
+#include "hooks/ops.h"
 
 #include <errno.h>
 #include <stdlib.h>

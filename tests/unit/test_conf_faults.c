@@ -450,7 +450,7 @@ static void too_many_entries(const char *text)
 
 static void too_deep(const char *text)
 {
-	refuse(text, LINES("1: the section `a' begins inside another one; add a } to end the section `a' of line 1 first"));
+	refuse(text, LINES("1: the section `sim' begins inside the section `sim' of line 1; add a } before it"));
 }
 
 static void braces(const char *text)
@@ -478,7 +478,7 @@ START_TEST(large_files)
 	quickly(too_many_sections, "sim \"s@\" { latency = 1 }\n", 10000);
 	quickly(too_many_options, "option_@ = 1\n", 10000);
 	quickly(too_many_names, "sim \"s@\" {\n a@ = 1 b@ = 1 c@ = 1\n}\n", 500);
-	quickly(too_deep, "a \"b\" {", 100000);
+	quickly(too_deep, "sim \"b\" {", 100000);
 	quickly(braces, "{", 100000);
 	_cleanup_free_ char *entries = repeat("\"exec:/@\",\n", 60000);
 	_cleanup_free_ char *list = xasprintf("hook_drivers = {\n%s}", entries);
