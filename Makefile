@@ -14,12 +14,13 @@ O         ?= build
 OPT       ?= -O2 -g
 SANITIZE  ?=
 
-PACKAGES  := gcc clang make pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev libsystemd-dev \
-             libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux
+PACKAGES  := gcc clang make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
+             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
-# Asked for only once the packages can be there.
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lacl -lm
+# Asked for once, and only when the packages can be there.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
+PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS) 2>/dev/null) -lacl -lm)$(PKG_LIBS)
+CHECK_LIBS = $(eval CHECK_LIBS := $$(shell pkg-config --libs check 2>/dev/null))$(CHECK_LIBS)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
         -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough -Wswitch-enum
@@ -39,40 +40,165 @@ UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.
 E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/%,$(wildcard tests/e2e/test_*.c))
 TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
 TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
-FORMATTED := $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/unit tests/e2e tests/bench tests/plugins hooks/examples))
+BENCH    :=
+DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/plugins
+FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
+TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter %.c,$(FORMATTED)))
 
-.PHONY: help all deps demo test test-run asan tsan lint format bench install clean
+# Below one another, in parallel where nobody says otherwise.
+SUB       = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+RESULTS  := $(O)/results
+SANITIZED := OPT="-O1 -g"
+ASAN     := O=$(O)/asan $(SANITIZED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-all: $(PROGRAMS) ## the programs, in build/
+.PHONY: help all deps demo test asan tsan lint format bench install clean everything tidy FORCE \
+	stage-plain stage-asan stage-tsan stage-lint
+# Objects that only a chain of rules asks for are kept too.
+.SECONDARY:
+
+all: $(PROGRAMS) ## the programs, in build/ (sharesd, sharesctl and their helpers)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# ---- for the first command typed after the clone ----
+
+deps: ## installs the Debian packages that are missing (apt-get, as root or by sudo)
+	@there=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | sed -n 's/ install ok installed//p'); \
+	missing=; for p in $(PACKAGES); do [[ $$'\n'$$there$$'\n' == *$$'\n'$$p$$'\n'* ]] || missing="$$missing $$p"; done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "installing:$$missing"; \
+	sudo=; if [ "$$(id -u)" != 0 ]; then sudo="sudo"; command -v sudo >/dev/null || { \
+		echo "as root: apt-get install --no-install-recommends$$missing" >&2; exit 1; }; fi; \
+	apt="$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600"; \
+	$$apt update && $$apt install -y --no-install-recommends $$missing
+
+demo: deps ## builds, and shows what sharesd does, step by step
+	@$(SUB) all
+	@tests/demo.sh $(O)
+
+test: deps ## all tests: as built, under ASan and UBSan, under TSan, then lint; one summary
+	@rm -rf $(RESULTS); failed=; \
+	for stage in plain asan tsan lint; do $(SUB) stage-$$stage || failed="$$failed $$stage"; done; \
+	tests/run.sh sum $(RESULTS) $$failed
+
+asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@rm -rf $(RESULTS); $(SUB) stage-asan || failed=asan; tests/run.sh sum $(RESULTS) $$failed
+
+tsan: deps ## the tests under ThreadSanitizer
+	@rm -rf $(RESULTS); $(SUB) stage-tsan || failed=tsan; tests/run.sh sum $(RESULTS) $$failed
+
+lint: deps ## clang-format, a build of everything by clang, clang-tidy
+	@$(SUB) stage-lint
+
+format: ## formats all sources
+	clang-format -i $(FORMATTED)
+
+bench: deps ## speed and memory, as ratios to an echo server and to bare SQLite
+	@$(SUB) all $(BENCH)
+	@$(O)/tests/bench/bench $(O)
+
+stage-plain:
+	@$(SUB) everything
+	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(UNIT) $(E2E))
+stage-asan:
+	@$(SUB) $(ASAN) everything
+	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(notdir $(UNIT) $(E2E))
+stage-tsan:
+	@$(SUB) $(TSAN) everything
+	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(notdir $(UNIT) $(E2E))
+stage-lint:
+	@clang-format --dry-run -Werror $(FORMATTED)
+	@$(SUB) O=$(O)/clang CC=clang OPT="-O1 -g" everything tidy
+
+everything: $(PROGRAMS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH)
+tidy: $(TIDY)
+
+# ---- programs ----
+
+# Other flags: all is built anew, for some of them are paths that end up in the programs.
+$(O)/flags: FORCE | $(O)/
+	$(file >$@.new,$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL))
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(O)/:
+	@mkdir -p $@
+
 $(O)/libsharesd.a: $(LIB_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	@echo "  AR $@"
+	@rm -f $@ && ar rcs $@ $^
 $(O)/sharesd: $(O)/daemon/daemon_main.o $(O)/libsharesd.a
-	$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $< -Wl,--whole-archive $(O)/libsharesd.a -Wl,--no-whole-archive $(PKG_LIBS)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $< -Wl,--whole-archive $(O)/libsharesd.a -Wl,--no-whole-archive $(PKG_LIBS)
 $(O)/sharesctl: $(O)/client/client_main.o $(CTL_OBJ) $(O)/libsharesd.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 # Helpers start often and need little: no library but C's where it can be.
 $(O)/sharesd-contain: $(O)/base/contain_main.o
-	$(CC) $(LDFLAGS_ALL) -o $@ $^
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^
 $(O)/sharesd-tree: $(O)/drivers/tree_main.o $(O)/libsharesd.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
-$(O)/%.o: %.c
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+$(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	@echo "  CC $<"
 	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+$(O)/%.tidy: %.c $(O)/%.o .clang-tidy
+	@echo "  TIDY $<"
+	@clang-tidy --quiet $< -- $(CPPFLAGS_ALL) $(CFLAGS_ALL) >$@.out 2>&1 || { cat $@.out; exit 1; }
+	@mv $@.out $@
 
-$(O)/tests/%.so: tests/%.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -shared -o $@ $<
+# ---- tests ----
+
+$(O)/tests/%.so: $(O)/tests/%.o
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -shared -o $@ $<
 $(filter $(O)/tests/test_client%,$(UNIT)): $(CTL_OBJ)
 $(UNIT): $(O)/tests/%: $(O)/tests/unit/%.o $(O)/libsharesd.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $(filter %.o,$^) $(O)/libsharesd.a $(PKG_LIBS) $(shell pkg-config --libs check)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $(filter %.o,$^) $(O)/libsharesd.a $(PKG_LIBS) $(CHECK_LIBS)
 $(E2E): $(O)/tests/%: $(O)/tests/e2e/%.o $(TEST_LIB) $(O)/libsharesd.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) $(shell pkg-config --libs check)
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) $(CHECK_LIBS)
+$(O)/tests/bench/%: $(O)/tests/bench/%.o
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(wildcard $(patsubst %,$(O)/%/*.d,$(DIRS)))
+
+# ---- where it is used ----
+
+HEADERS  := base/error.h base/option.h conf/settings.h drivers/driver.h hooks/hook.h
+INCLUDE  := $(DESTDIR)$(PREFIX)/include/sharesd
+SHARE    := $(DESTDIR)$(PREFIX)/share
+
+define PKG_CONFIG
+Name: sharesd
+Description: Headers for drivers and hooks of the share service sharesd
+Version: $(VERSION)
+Requires: jansson
+Cflags: -I$(PREFIX)/include/sharesd
+endef
+
+install: all ## installs below DESTDIR: programs, headers, unit, manual
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(O)/sharesd
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(O)/sharesctl
+	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree
+	for h in $(HEADERS); do install -D -m 0644 $$h $(INCLUDE)/$$h || exit 1; done
+	install -d $(SHARE)/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONF)/sharesd
+	$(file >$(O)/sharesd.pc,$(PKG_CONFIG))install -m 0644 -t $(SHARE)/pkgconfig $(O)/sharesd.pc
+	sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' -e 's|/etc/|$(SYSCONF)/|' systemd/sharesd.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/sharesd.service
+	install -D -m 0644 client/sharesctl.bash $(SHARE)/bash-completion/completions/sharesctl
+	install -D -m 0644 -t $(SHARE)/man/man1 client/sharesctl.1
+	install -D -m 0644 -t $(SHARE)/doc/sharesd README.md LICENSE
+	install -D -m 0755 -t $(SHARE)/doc/sharesd/examples/hooks hooks/examples/*
+	install -D -m 0644 -t $(SHARE)/doc/sharesd/examples conf/sharesd.conf
+	[ -e $(DESTDIR)$(SYSCONF)/sharesd/sharesd.conf ] || \
+		install -m 0644 -t $(DESTDIR)$(SYSCONF)/sharesd conf/sharesd.conf
+
+clean: ## removes what was built
+	rm -rf $(O)

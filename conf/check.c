@@ -77,12 +77,14 @@ static void check_option(struct checked *s, const struct conf_schema *schema, co
 	const struct option *o = schema_find(s->tables, raw->name);
 	_cleanup_free_ char *reason = NULL;
 	struct value v = { 0 };
+	/* After a syntax error the values are missing. */
+	if (broken && raw->n == 0)
+		return;
 	if (!o) {
 		add_unknown(s, schema, raw, faults);
 		return;
 	}
-	/* After a syntax error the values are missing. */
-	if (raw->bad || (broken && raw->n == 0))
+	if (raw->bad)
 		return;
 	if (raw->braces && o->type != OPTION_LIST) {
 		fault_add(faults, raw->line, s->raw, raw->name, "takes one value, not a list; write it without braces");

@@ -42,7 +42,7 @@ int conf_schema_check(const struct conf_schema *schema, struct error *e);
  * success. */
 int conf_load(const char *path, const struct conf_schema *schema, struct conf **ret, struct conf_faults *ret_faults,
 	      struct conf_faults *ret_warnings, struct error *e);
-/* The `plugins` list alone, before their options can be known. NULL-terminated list, owned by the caller (conf_free_list).
+/* The `plugins` list alone, before their options can be known: NULL-terminated, owned by the caller (conf_free_list).
  * Fails only where the file cannot be read or others may write it: faults in it are left for conf_load to tell. */
 int conf_scan_plugins(const char *path, char ***ret, struct error *e);
 void conf_free_list(char **list);

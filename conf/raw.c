@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Room for one more; it doubles whenever `n` has reached a power of two. */
+static void *grow(void *p, size_t n, size_t size)
+{
+	return n & (n - 1) ? p : xrealloc(p, (n ? 2 * n : 1) * size);
+}
+
 void raw_init(struct raw *r)
 {
 	*r = (struct raw){ 0 };
@@ -36,7 +42,7 @@ void raw_clear(struct raw *r)
 
 struct raw_section *raw_add_section(struct raw *r, char *keyword, char *title, int line)
 {
-	r->sections = xrealloc(r->sections, (r->n + 1) * sizeof(*r->sections));
+	r->sections = grow(r->sections, r->n, sizeof(*r->sections));
 	r->sections[r->n] = (struct raw_section){ .keyword = keyword, .title = title, .line = line };
 	return &r->sections[r->n++];
 }
@@ -52,13 +58,13 @@ struct raw_option *raw_find(const struct raw_section *s, const char *name)
 
 struct raw_option *raw_add_option(struct raw_section *s, const char *name, size_t len, int line)
 {
-	s->options = xrealloc(s->options, (s->n + 1) * sizeof(*s->options));
+	s->options = grow(s->options, s->n, sizeof(*s->options));
 	s->options[s->n] = (struct raw_option){ .name = xstrndup(name, len), .line = line };
 	return &s->options[s->n++];
 }
 
 void raw_add_value(struct raw_option *o, const char *value)
 {
-	o->values = xrealloc(o->values, (o->n + 1) * sizeof(*o->values));
+	o->values = grow(o->values, o->n, sizeof(*o->values));
 	o->values[o->n++] = xstrdup(value);
 }

@@ -249,10 +249,9 @@ static int open_section(struct scanner *sc, size_t begin)
 			    "\"TITLE\" {..}",
 			    keyword, keyword, keyword);
 	if (sc->section > 0)
-		return stop(
-			sc, begin, w->line,
-			"the section `%s' begins inside the section `%s' of line %d; add a } before it",
-			keyword, section(sc)->keyword, section(sc)->line);
+		return stop(sc, begin, w->line,
+			    "the section `%s' begins inside the section `%s' of line %d; add a } before it", keyword,
+			    section(sc)->keyword, section(sc)->line);
 	/* libconfuse takes the end of a section of that name for the end of everything. */
 	if (strcmp(keyword, "root") == 0)
 		return stop(sc, begin, w->line, "there is no section `root'; it is an option, write root = \"/PATH\"");

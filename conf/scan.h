@@ -14,8 +14,9 @@ struct scan_stop {
 	char *text; /* NULL: there is none; owned by the caller */
 };
 
-/* Fills `raw` with sections (their titles as they are written, with escapes) and options without values. `text` (NUL-terminated) is changed: comments become
- * blanks, and it ends before a syntax error. Faults that are no syntax errors are added to `faults`. */
+/* Fills `raw` with sections (their titles as they are written, with escapes) and options without values. `text`
+ * (NUL-terminated) is changed: comments become blanks, and it ends before a syntax error. Faults that are no syntax
+ * errors are added to `faults`. */
 void conf_scan(char *text, size_t len, struct raw *raw, struct fault_list *faults, struct scan_stop *ret_stop);
 
 #endif

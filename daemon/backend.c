@@ -420,7 +420,7 @@ static int driver_error(struct engine *en, struct backend *b, const char *slot, 
 {
 	if (e->kind == ERR_NONE)
 		error_errno(e, r < 0 ? -r : EIO, "%s of driver %s failed and did not say why", slot, b->driver);
-	if (e->kind == ERR_BACKEND_DOWN)
+	if (e->kind == ERR_BACKEND_DOWN || e->err == ETIMEDOUT)
 		backend_set_status(en, b, BACKEND_DOWN, e->message);
 	say_where(b, e);
 	return r < 0 ? r : -EIO;
@@ -450,11 +450,35 @@ static int take_result(struct engine *en, struct backend *b, struct call *c, con
 	return 0;
 }
 
+static double driver_begins(const struct backend *b, struct call *c)
+{
+	double now = text_monotonic();
+
+	atomic_store_explicit(&c->driver_of, b->name, memory_order_relaxed);
+	atomic_store_explicit(&c->driver_since, (int64_t)(now * 1000), memory_order_release);
+	atomic_store_explicit(&c->phase, CALL_DRIVER, memory_order_relaxed);
+	return now;
+}
+
+/* What took longer than driver_timeout counts as failed, whatever it says; the next init_host sees what it left. */
+static int driver_ended(struct backend *b, struct call *c, const char *slot, double began, int r, struct error *e)
+{
+	double took = text_monotonic() - began, most = settings_seconds(b->settings, "driver_timeout");
+
+	atomic_store_explicit(&c->driver_since, 0, memory_order_release);
+	if (took <= most)
+		return r;
+	return error_set(e, ERR_DRIVER_FAILED, ETIMEDOUT,
+			 "%s of driver %s took %.1f s, and driver_timeout is %.1f s: it counts as failed; see what holds backend \"%s\" up",
+			 slot, b->driver, took, most, b->name);
+}
+
 int backend_invoke(struct engine *en, struct backend *b, struct call *c, const char *slot, struct input *in,
 		   json_t **ret, struct error *e)
 {
 	struct driver_result res = { 0 };
 	driver_slot *f = b->ops ? driver_slot_by_name(b->ops, slot) : NULL;
+	double began;
 	int r;
 
 	if (!b->ops || !b->state) {
@@ -469,9 +493,9 @@ int backend_invoke(struct engine *en, struct backend *b, struct call *c, const c
 	}
 	if (!in)
 		in = input_new(c->id, c->method ? c->method->name : NULL);
-	atomic_store_explicit(&c->phase, CALL_DRIVER, memory_order_relaxed);
 	log_debug("%s of driver %s", slot, b->driver);
-	r = f(b->state, input_call(in), &res, e);
+	began = driver_begins(b, c);
+	r = driver_ended(b, c, slot, began, f(b->state, input_call(in), &res, e), e);
 	if (r < 0) {
 		json_decref(res.values);
 		driver_work_free(res.work);
@@ -487,14 +511,16 @@ int backend_finish(struct engine *en, struct backend *b, struct call *c, json_t 
 	const struct driver_work *spec = work_spec(w);
 	struct driver_result res = { 0 };
 	struct input *in;
+	double began;
 	int r;
 
 	if (!b->ops || !b->state) {
 		work_free(w);
 		return down(b, e);
 	}
-	atomic_store_explicit(&c->phase, CALL_DRIVER, memory_order_relaxed);
+	began = driver_begins(b, c);
 	r = spec->finish(b->state, spec->data, input_call(work_input(w)), work_output(w), work_failure(w), &res, e);
+	r = driver_ended(b, c, c->slot, began, r, e);
 	if (r < 0) {
 		json_decref(res.values);
 		driver_work_free(res.work);

@@ -1,5 +1,5 @@
 /* One call that goes to the call thread: a client's, the start's, a timer's, or another call's. Made by the loop, handed
- * over whole through the queue, and back with its answer. Only `phase` is read by the loop in between. */
+ * over whole through the queue, and back with its answer. Only the atomics are read by the loop in between. */
 #ifndef DAEMON_CALL_H
 #define DAEMON_CALL_H
 
@@ -49,6 +49,10 @@ struct call {
 	char queued_at[32];
 	double queued, started; /* seconds of text_monotonic */
 	_Atomic int phase;
+	/* While a driver is called: its backend's name, which lives as long as the daemon, and since when (milliseconds of
+	 * text_monotonic; 0: not now). */
+	const char *_Atomic driver_of;
+	_Atomic int64_t driver_since;
 
 	/* Set in the call thread. */
 	bool tolerant;           /* a failing pre hook only warns */
@@ -69,6 +73,7 @@ struct call {
 	struct work *work;
 	const char *slot; /* whose long work it is */
 	bool committed;  /* the intent is durable */
+	bool recorded;   /* one without an intent: its row is in the store */
 	bool dry_run;    /* pre hooks and the driver's look, nothing else */
 	bool answered;   /* `answer` (or `err`) holds: nothing more to do */
 	bool recovering;

@@ -24,19 +24,34 @@ static json_t *hook_objects(void *data)
 	return c->objects ? json_incref(c->objects) : json_object();
 }
 
+/* Results that stand elsewhere in the object than at its top. */
+static void set_inner(const struct call *c, json_t *o, const json_t *results)
+{
+	json_t *locations = json_object_get(results, "export_locations"), *instance;
+	size_t i;
+
+	if (locations)
+		json_array_foreach(json_object_get(o, "instances"), i, instance)
+			if (strcmp(jsonx_str(instance, "id"), jsonx_str(c->instance, "id")) == 0)
+				json_object_set(instance, "export_locations", locations);
+	if (json_object_get(o, "capabilities") && method_result_key(c->method, "capabilities"))
+		json_object_set(o, "capabilities", (json_t *)results);
+}
+
 /* The answer with what hooks have changed so far put over it. */
 static json_t *hook_result(void *data, const json_t *results)
 {
 	struct call *c = data;
+	const struct result_key *k = c->method->results;
 	json_t *o, *v;
-	const char *key;
 
 	if (!json_is_object(c->answer))
 		return json_null();
 	o = json_deep_copy(c->answer);
-	json_object_foreach((json_t *)results, key, v)
-		if (json_object_get(o, key))
-			json_object_set(o, key, v);
+	for (; k && k->name; k++)
+		if (json_object_get(o, k->name) && (v = json_object_get(results, k->name)))
+			json_object_set(o, k->name, v);
+	set_inner(c, o, results);
 	return o;
 }
 
@@ -363,10 +378,12 @@ static void call_complete(struct engine *en, struct call *c, int r, struct error
 		if (c->method->kind != METHOD_QUEUED_READ)
 			record_store_only(en, c);
 	}
-	if (c->result < 0)
+	if (c->result < 0 && c->hooks) {
 		tell_error_hooks(c);
-	else if (wants_post(c))
+		record_add_hooks(en, c);
+	} else if (wants_post(c)) {
 		run_post(en, c);
+	}
 	if (c->after)
 		c->after(en, c);
 	send_back(en, c);

@@ -11,6 +11,7 @@
 #include "daemon/rpc.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
+#include "daemon/submit.h"
 #include "daemon/timers.h"
 #include "daemon/view.h"
 
@@ -28,7 +29,7 @@ struct running {
 	struct service s;
 	pthread_t thread;
 	struct engine *engine; /* the thread owns it until it has ended */
-	struct event *from_engine, *flush;
+	struct event *from_engine, *flush, *watch;
 	struct event *signals[3];
 	double flush_until;
 };
@@ -171,6 +172,20 @@ static int load_again(struct service *s, struct conf **ret)
 	return 0;
 }
 
+/* Until the call thread says more of them. */
+static void show_new_backends(struct service *s)
+{
+	size_t n;
+	const struct conf_section *sections = conf_backends(s->conf, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (!view_backend(s->view, sections[i].title))
+			view_set_backend(s->view, sections[i].title,
+					 jsonx_pack("{s:s,s:s,s:s,s:n,s:[],s:n}", "name", sections[i].title, "driver",
+						    sections[i].keyword, "status", "starting", "status_reason", "hooks",
+						    "capabilities"));
+}
+
 static void on_reload(evutil_socket_t signal, short what, void *arg)
 {
 	struct running *run = arg;
@@ -189,6 +204,7 @@ static void on_reload(evutil_socket_t signal, short what, void *arg)
 		roles_load(&s->roles, conf_top(conf));
 		server_reload(s->server);
 		timers_reload(s->timers);
+		show_new_backends(s);
 		m = message_new(MSG_CONF);
 		m->conf = conf_ref(conf);
 		queue_push(s->in, m);
@@ -218,14 +234,55 @@ static int start_engine(struct running *run, struct store *writer)
 	return -r;
 }
 
+/* ---- drivers that do not come back ---- */
+
+static double driver_timeout(void *data, const char *backend)
+{
+	const struct service *s = data;
+	const struct conf_section *b = conf_backend(s->conf, backend);
+
+	return settings_seconds(b ? b->settings : conf_top(s->conf), "driver_timeout");
+}
+
+/* The call thread is held; reads go on, and show the backend as down with the reason. */
+static void report_stuck(void *data, const json_t *call, const char *backend, double took)
+{
+	struct service *s = data;
+	const char *method = jsonx_str(call, "method");
+	_cleanup_free_ char *reason =
+		xasprintf("its driver has not come back from %s for %.0f s (driver_timeout); changes wait for it", method, took);
+	json_t *shown = view_backend(s->view, backend) ? json_copy(view_backend(s->view, backend)) : NULL;
+
+	log_error("backend \"%s\" is down: %s", backend, reason);
+	service_event(s, "backend.stuck", jsonx_pack("{s:s,s:s,s:s}", "name", backend, "method", method, "status_reason", reason));
+	if (!shown)
+		return;
+	json_object_set_new(shown, "status", json_string("down"));
+	json_object_set_new(shown, "status_reason", json_string(reason));
+	view_set_backend(s->view, backend, shown);
+	show_status(s);
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct running *run = arg;
+
+	(void)fd;
+	(void)what;
+	view_find_stuck(run->s.view, driver_timeout, report_stuck, &run->s);
+}
+
 static void add_events(struct running *run)
 {
+	static const struct timeval each_second = { .tv_sec = 1 };
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
 
 	run->from_engine = event_new(run->s.base, queue_fd(run->s.out), EV_READ | EV_PERSIST, on_engine, run);
 	event_add(run->from_engine, NULL);
 	run->flush = evtimer_new(run->s.base, on_flush, run);
 	events_begin(&run->s);
+	run->watch = event_new(run->s.base, -1, EV_PERSIST, on_watch, run);
+	event_add(run->watch, &each_second);
 	for (size_t i = 0; i < 3; i++) {
 		run->signals[i] = evsignal_new(run->s.base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, run);
 		event_add(run->signals[i], NULL);
@@ -265,6 +322,8 @@ static void tear_down(struct running *run)
 		event_free(run->from_engine);
 	if (run->flush)
 		event_free(run->flush);
+	if (run->watch)
+		event_free(run->watch);
 	if (run->s.pump)
 		event_free(run->s.pump);
 	/* The reader first: the last connection to close tidies the log of the store up. */
@@ -304,6 +363,7 @@ static int set_up(struct running *run, const int *fds, int n_fds, struct error *
 	}
 	roles_load(&run->s.roles, conf_top(run->s.conf));
 	run->s.view = view_new();
+	show_new_backends(&run->s);
 	run->s.timers = timers_new(&run->s);
 	add_events(run);
 	/* The queue has its first message, the init_hosts, before the first client is heard. */

@@ -45,13 +45,10 @@ static void log_end(const struct call *c, double seconds)
 		log_info("%s by %s: ok after %s ms", c->method->name, c->who.user ? c->who.user : hook_origin_name(c->origin), ms);
 }
 
-void record_end(struct call *c)
+static json_t *record_json(const struct call *c)
 {
 	json_t *r;
 
-	c->ended = text_monotonic();
-	text_now(c->ended_at);
-	log_end(c, c->ended - c->started);
 	r = jsonx_pack("{s:s,s:s,s:s,s:o,s:o,s:s}", "id", c->id, "method", c->method->name, "origin", hook_origin_name(c->origin),
 		       "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL), "request_id", jsonx_string(c->request_id),
 		       "state", "done");
@@ -70,8 +67,21 @@ void record_end(struct call *c)
 	json_object_set_new(r, "outcome", json_string(outcome_word(c)));
 	json_object_set_new(r, "error", c->result < 0 ? error_to_json(&c->err) : json_null());
 	json_object_set_new(r, "hooks", c->hooks ? json_deep_copy(hook_run_outcomes(c->hooks)) : json_array());
+	return r;
+}
+
+static void stop_clock(struct call *c)
+{
+	c->ended = text_monotonic();
+	text_now(c->ended_at);
+}
+
+void record_end(struct call *c)
+{
+	stop_clock(c);
+	log_end(c, c->ended - c->started);
 	json_decref(c->record);
-	c->record = r;
+	c->record = record_json(c);
 }
 
 static json_t *row_of(const struct call *c, const char *state)
@@ -181,24 +191,41 @@ void record_event(struct engine *en, const char *type, json_t *object)
 
 int record_write(struct engine *en, struct call *c, const char *state, struct error *e)
 {
+	bool is_there = c->committed || c->recorded;
 	_cleanup_json_ json_t *row = NULL;
 	int r;
 
 	if ((r = store_events(en, c, e)) < 0)
 		return r;
-	row = c->committed ? jsonx_pack("{s:s}", "state", state) : row_of(c, state);
+	row = is_there ? jsonx_pack("{s:s}", "state", state) : row_of(c, state);
 	/* Only a call with a request_id can be asked for again. */
 	if (c->committed && c->request_id)
 		json_object_set_new(row, "outcome", outcome_json(c));
 	if (c->forgotten)
 		json_object_set_new(row, "request_id", json_null());
+	/* Before its post hooks it has not ended: this is what a crash in them leaves. */
 	if (!c->record)
-		record_end(c);
-	json_object_set(row, "record", c->record);
+		stop_clock(c);
+	json_object_set_new(row, "record", c->record ? json_incref(c->record) : record_json(c));
 	json_object_set_new(row, "ended_at", json_string(c->ended_at));
-	if (c->committed)
+	if (is_there)
 		return store_update(en->st, STORE_CALLS, c->id, row, e);
+	c->recorded = true;
 	return store_insert(en->st, STORE_CALLS, row, NULL, e);
+}
+
+void record_add_hooks(struct engine *en, struct call *c)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	_cleanup_json_ json_t *fields = NULL;
+
+	json_object_set_new(c->record, "hooks", json_deep_copy(hook_run_outcomes(c->hooks)));
+	fields = jsonx_pack("{s:O}", "record", c->record);
+	if (store_begin(en->st, &e) < 0 || store_update(en->st, STORE_CALLS, c->id, fields, &e) < 0 ||
+	    store_commit(en->st, false, &e) < 0) {
+		store_rollback(en->st);
+		log_warning("the record of %s lacks what its error hooks did: %s", c->method->name, e.message);
+	}
 }
 
 void record_store_only(struct engine *en, struct call *c)

@@ -10,6 +10,8 @@ int record_insert_intent(struct engine *en, struct call *c, struct error *e);
 int record_write(struct engine *en, struct call *c, const char *state, struct error *e);
 /* A transaction of its own, not durable, for calls that changed nothing. */
 void record_store_only(struct engine *en, struct call *c);
+/* The hooks that were told after the record was written; lost in a crash. */
+void record_add_hooks(struct engine *en, struct call *c);
 /* Takes the time of the end and makes c->record. */
 void record_end(struct call *c);
 /* Events about the answered object show it as the post hooks left it. */

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "daemon/methods.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ struct live {
 	struct live *next;
 	const struct call *call; /* only its phase may be read, and only until it comes back */
 	json_t *shown;
+	int64_t reported; /* the driver call that was reported as stuck, by its start */
 	char id[37];
 };
 
@@ -252,6 +254,21 @@ json_t *view_calls(const struct view *v)
 		json_array_append_new(list, o);
 	}
 	return list;
+}
+
+void view_find_stuck(struct view *v, double (*seconds)(void *data, const char *backend),
+		     void (*report)(void *data, const json_t *call, const char *backend, double since), void *data)
+{
+	for (struct live *l = v->calls; l; l = l->next) {
+		int64_t since = atomic_load_explicit(&l->call->driver_since, memory_order_acquire);
+		const char *backend = atomic_load_explicit(&l->call->driver_of, memory_order_relaxed);
+		double took = text_monotonic() - (double)since / 1000;
+
+		if (since == 0 || since == l->reported || took <= seconds(data, backend))
+			continue;
+		l->reported = since;
+		report(data, l->shown, backend, took);
+	}
 }
 
 /* ---- progress ---- */

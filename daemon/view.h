@@ -31,6 +31,10 @@ size_t view_calls_count(const struct view *v);
 /* As list_calls shows them, in the order they came: new reference to an array. */
 json_t *view_calls(const struct view *v);
 
+/* Calls that are inside a driver for longer than `seconds(data, backend)` allows, each reported once. */
+void view_find_stuck(struct view *v, double (*seconds)(void *data, const char *backend),
+		     void (*report)(void *data, const json_t *call, const char *backend, double since), void *data);
+
 /* Takes `progress`; NULL: at rest. */
 void view_set_progress(struct view *v, const char *object_id, json_t *progress);
 /* Fills `progress` of a share or snapshot object, and of its instances. */

@@ -262,10 +262,12 @@ void hook_run_error(struct hook_run *run, const struct error *cause)
 		return;
 	json_decref(run->docs->error);
 	run->docs->error = error_to_json(cause);
-	for (size_t i = run->reached; i-- > 0;) {
+	for (size_t i = hook_set_size(run->set); i-- > 0;) {
 		struct hook_event ev = event_for(run, i, HOOK_ERROR);
 		log_context(LOG_HOOK, ev.self->name);
-		tell(run, &ev);
+		/* One behind the end of the pre phase is told only if it would not have been asked there. */
+		if (i < run->reached || !hook_instance_wants(ev.self, HOOK_PRE, ev.func_name))
+			tell(run, &ev);
 		log_context(LOG_HOOK, NULL);
 	}
 }

@@ -62,7 +62,7 @@ int hook_run_pre(struct hook_run *run, struct error *e);
  * were replaced, as an object of their last values (NULL when none): new reference, also set on failure.
  * ERR_POST_HOOK_FAILED ends the phase. */
 int hook_run_post(struct hook_run *run, json_t *results, json_t **ret_changed, struct error *e);
-/* In reverse order, those whose pre hook ran, failed or was not enabled, up to the one that ended the pre phase. */
+/* In reverse order, all but those whose pre hook was not reached because one before it ended the phase. */
 void hook_run_error(struct hook_run *run, const struct error *cause);
 /* Periodic: all, whatever happens to one. `data`: array; call->args is not used. */
 void hook_run_periodic(struct hook_run *run, json_t *data);

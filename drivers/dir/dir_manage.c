@@ -42,6 +42,29 @@ int dir_manage_undo(const struct dir_root *r, const struct dir_object *o, struct
 	return dir_object_forget(r, jsonx_str(o->mark, "id"), e);
 }
 
+static int undo_half(const struct dir_root *r, const json_t *mark, struct error *e)
+{
+	_cleanup_object_ struct dir_object o = DIR_OBJECT_INIT;
+	struct driver_share s = { .id = jsonx_str(mark, "id"), .name = jsonx_str(mark, "name") };
+	int n = dir_share_load(r, &s, &o, e);
+
+	if (n == 0)
+		return dir_manage_undo(r, &o, e);
+	return n == -ENOENT || n == -ESTALE ? dir_object_forget(r, s.id, e) : n;
+}
+
+/* What was given back, and then was removed by its owner or taken again. */
+static bool is_outdated(const struct dir_root *r, const json_t *marks, const json_t *mark)
+{
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(marks, i, other) if (strcmp(jsonx_str(other, "state"), "unmanaged") != 0 &&
+						strcmp(jsonx_str(other, "location"), jsonx_str(mark, "location")) ==
+							0) return true;
+	return !dir_object_file_holds(r, mark);
+}
+
 int dir_manage_undo_left(const struct dir_root *r, struct error *e)
 {
 	_cleanup_json_ json_t *marks = NULL;
@@ -53,16 +76,10 @@ int dir_manage_undo_left(const struct dir_root *r, struct error *e)
 		return n;
 	json_array_foreach(marks, i, mark)
 	{
-		_cleanup_object_ struct dir_object o = DIR_OBJECT_INIT;
-		struct driver_share s = { .id = jsonx_str(mark, "id"), .name = jsonx_str(mark, "name") };
-
-		if (strcmp(jsonx_str(mark, "state"), "managing") != 0)
-			continue;
-		n = dir_share_load(r, &s, &o, e);
-		if (n == 0)
-			n = dir_manage_undo(r, &o, e);
-		else if (n == -ENOENT || n == -ESTALE)
-			n = dir_object_forget(r, s.id, e);
+		if (strcmp(jsonx_str(mark, "state"), "managing") == 0)
+			n = undo_half(r, mark, e);
+		else if (strcmp(jsonx_str(mark, "state"), "unmanaged") == 0 && is_outdated(r, marks, mark))
+			n = dir_object_forget(r, jsonx_str(mark, "id"), e);
 		if (n < 0)
 			return n;
 	}

@@ -11,7 +11,7 @@ driver_slot dir_unmanage_snapshot;
 
 /* What was half adopted gets its access back and is forgotten; all else is left alone. */
 int dir_manage_undo(const struct dir_root *r, const struct dir_object *o, struct error *e);
-/* The same for all that a crash left so. */
+/* The same for all that a crash left so; and marks go that tell of nothing any more. */
 int dir_manage_undo_left(const struct dir_root *r, struct error *e);
 
 #endif

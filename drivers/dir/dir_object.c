@@ -103,6 +103,14 @@ int dir_object_files(const struct dir_root *r, json_t **ret, struct error *e)
 	return 0;
 }
 
+bool dir_object_file_holds(const struct dir_root *r, const json_t *mark)
+{
+	_cleanup_close_ int fd = path_open(r->fd, jsonx_str(mark, "location"), O_PATH | O_DIRECTORY, 0);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && (json_int_t)st.st_ino == jsonx_int(mark, "inode");
+}
+
 /* ---- finding objects ---- */
 
 static int missing(const struct dir_root *r, const struct wanted *w, const char *location, struct error *e)
@@ -123,13 +131,15 @@ static int stale(const struct dir_root *r, const struct wanted *w, const char *l
 			 path, w->kind, w->name, w->kind);
 }
 
-static int open_place(const struct dir_root *r, const struct wanted *w, const char *location, int *ret, struct error *e)
+/* `known`: a mark in objects/ says that it was there. Else a link or a file in that place was never a share. */
+static int open_place(const struct dir_root *r, const struct wanted *w, const char *location, bool known, int *ret,
+		      struct error *e)
 {
 	int fd = path_check_relative(location);
 
 	if (fd == 0)
 		fd = path_open(r->fd, location, O_RDONLY | O_DIRECTORY, 0);
-	if (fd == -ENOENT || fd == -EINVAL)
+	if (fd == -ENOENT || fd == -EINVAL || (!known && (fd == -ENOTDIR || fd == -ELOOP)))
 		return missing(r, w, location, e);
 	if (fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
 		return stale(r, w, location, e);
@@ -162,7 +172,7 @@ static int load_by_file(const struct dir_root *r, const struct wanted *w, struct
 	o->by_file = true;
 	o->in_place = jsonx_bool(o->mark, "in_place");
 	o->location = xstrdup(jsonx_str(o->mark, "location"));
-	if ((n = open_place(r, w, o->location, &o->gate, e)) < 0)
+	if ((n = open_place(r, w, o->location, true, &o->gate, e)) < 0)
 		return n;
 	fold_next(o);
 	if (fstat(o->gate, &st) < 0)
@@ -186,7 +196,7 @@ static int load_by_xattr(const struct dir_root *r, const struct wanted *w, struc
 	int n;
 
 	o->location = xstrdup(w->location ? w->location : w->usual);
-	n = open_place(r, w, o->location, &o->gate, e);
+	n = open_place(r, w, o->location, false, &o->gate, e);
 	if (n == 0) {
 		n = read_xattr(r, o->gate, &o->mark);
 		if (n < 0 && n != -ENODATA && n != -EUCLEAN)

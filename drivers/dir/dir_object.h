@@ -53,6 +53,8 @@ int dir_object_forget(const struct dir_root *r, const char *id, struct error *e)
 int dir_object_trash(const struct dir_root *r, const struct dir_object *o, const char *call_id, struct error *e);
 /* All marks in objects/: new reference to an array. */
 int dir_object_files(const struct dir_root *r, json_t **ret, struct error *e);
+/* Does a mark in objects/ still tell of the directory that is there? */
+bool dir_object_file_holds(const struct dir_root *r, const json_t *mark);
 
 /* The data: for reading; relative path, owned by the caller. */
 int dir_object_open_data(const struct dir_object *o, struct error *e);

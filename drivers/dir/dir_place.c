@@ -137,6 +137,12 @@ static void take(struct search *s, enum dir_place_kind what, json_t *mark, bool 
 					       .by_file = by_file } };
 }
 
+static int inside_given(const struct search *s, const char *place, struct error *e)
+{
+	return error_param(e, PARAM, "%s is inside %s, the directory of a share that was given back: manage that one",
+			   s->location, place);
+}
+
 /* Against one mark in objects/. 1: `ret` is filled. */
 static int against_file(struct search *s, json_t *mark, struct dir_place *ret, struct error *e)
 {
@@ -152,6 +158,8 @@ static int against_file(struct search *s, json_t *mark, struct dir_place *ret, s
 		return 1;
 	}
 	if (strcmp(jsonx_str(mark, "state"), "unmanaged") == 0) {
+		if (is_below(s->location, location) && dir_object_file_holds(s->r, mark))
+			return inside_given(s, location, e);
 		if (!there)
 			return 0;
 		take(s, DIR_PLACE_GIVEN, mark, true, ret);
@@ -191,9 +199,10 @@ static int against_gate(struct search *s, const char *place, struct dir_place *r
 		return 0;
 	given = strcmp(dir_object_state(&gate), "unmanaged") == 0;
 	ours = strcmp(jsonx_str(gate.mark, "id"), s->id) == 0;
+	if (strcmp(place, s->location) != 0 && given)
+		return inside_given(s, place, e);
 	if (strcmp(place, s->location) != 0)
-		return error_param(e, PARAM, "%s is inside %s, the directory of a share%s", s->location, place,
-				   given ? " that was given back: manage that one" : "");
+		return error_param(e, PARAM, "%s is inside %s, the directory of a share", s->location, place);
 	if ((!given && !ours) || strcmp(jsonx_str(gate.mark, "kind"), s->kind) != 0)
 		return taken(s, gate.mark, e);
 	take(s, given ? DIR_PLACE_GIVEN : DIR_PLACE_OURS, gate.mark, false, ret);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,10 @@ static char dir[PATH_MAX - 32], path[PATH_MAX];
 static struct conf_faults faults, warnings;
 
 static const struct option top_options[] = {
-	{ .name = "state_dir", .type = OPTION_STRING, .fallback = "/var/lib/sharesd", .flags = OPTION_FIXED | OPTION_ABSOLUTE },
+	{ .name = "state_dir",
+	  .type = OPTION_STRING,
+	  .fallback = "/var/lib/sharesd",
+	  .flags = OPTION_FIXED | OPTION_ABSOLUTE },
 	{ .name = "socket_mode", .type = OPTION_MODE, .fallback = "0666" },
 	{ .name = "admin_groups", .type = OPTION_LIST, .fallback = "sharesd, wheel" },
 	{ .name = "plugins", .type = OPTION_LIST, .flags = OPTION_ABSOLUTE },
@@ -33,12 +37,20 @@ static const struct option top_options[] = {
 	{ 0 },
 };
 static const struct option exec_options[] = {
-	{ .name = "exec_timeout", .type = OPTION_SECONDS, .fallback = "30.0", .max = 604800, .flags = OPTION_ABOVE_MIN },
+	{ .name = "exec_timeout",
+	  .type = OPTION_SECONDS,
+	  .fallback = "30.0",
+	  .max = 604800,
+	  .flags = OPTION_ABOVE_MIN },
 	{ .name = "exec_user", .type = OPTION_STRING },
 	{ 0 },
 };
 static const struct option coproc_options[] = {
-	{ .name = "coproc_timeout", .type = OPTION_SECONDS, .fallback = "30.0", .max = 604800, .flags = OPTION_ABOVE_MIN },
+	{ .name = "coproc_timeout",
+	  .type = OPTION_SECONDS,
+	  .fallback = "30.0",
+	  .max = 604800,
+	  .flags = OPTION_ABOVE_MIN },
 	{ 0 },
 };
 static const struct option dir_options[] = {
@@ -169,20 +181,31 @@ static inline void refuse(const char *text, const char *const *expected)
 	check_lines(&faults, expected);
 }
 
-static inline int run_suite(const char *name, const TTest *const *tests, size_t n)
+/* The `aborting` ones must end their process by abort; so their directory is made and removed outside of it. */
+static inline int run_suites(const char *name, const TTest *const *tests, size_t n, const TTest *const *aborting,
+			     size_t n_aborting)
 {
 	Suite *s = suite_create(name);
-	TCase *t = tcase_create(name);
+	TCase *t = tcase_create(name), *a = tcase_create("aborts");
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_unchecked_fixture(a, setup, teardown);
 	tcase_set_timeout(t, 30);
 	for (size_t i = 0; i < n; i++)
 		tcase_add_test(t, tests[i]);
+	for (size_t i = 0; i < n_aborting; i++)
+		tcase_add_test_raise_signal(a, aborting[i], SIGABRT);
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, a);
 	SRunner *runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? 1 : 0;
+}
+
+static inline int run_suite(const char *name, const TTest *const *tests, size_t n)
+{
+	return run_suites(name, tests, n, NULL, 0);
 }
 
 #endif

@@ -84,9 +84,19 @@ END_TEST
 /* libconfuse counts lines wrongly after comments. */
 START_TEST(lines_are_right)
 {
-	static const char *const before[] = { "# c\n",	     "#\n",	"//x\n",  "// x\n//\n", "/* c */\n", "/* c\n\n */\n",
-					      "/** a **/\n", "\r\n", "max_depth = 5 # c\n", "exec_user = \"a\\\nb\"\n",
-					      "hook_options = {\n\n}\n",  "##\n#\n#\n",	"sim \"z\" {\n# c\n}\n" };
+	static const char *const before[] = { "# c\n",
+					      "#\n",
+					      "//x\n",
+					      "// x\n//\n",
+					      "/* c */\n",
+					      "/* c\n\n */\n",
+					      "/** a **/\n",
+					      "\r\n",
+					      "max_depth = 5 # c\n",
+					      "exec_user = \"a\\\nb\"\n",
+					      "hook_options = {\n\n}\n",
+					      "##\n#\n#\n",
+					      "sim \"z\" {\n# c\n}\n" };
 	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
 		int line = 1;
 		for (const char *p = before[i]; *p; p++)
@@ -98,7 +108,8 @@ START_TEST(lines_are_right)
 		_cleanup_free_ char *second = xasprintf("%d: there is a } that closes nothing", line);
 		refuse(broken, LINES(second));
 		_cleanup_free_ char *lone = xasprintf("%sword\n# c\n# c\n", before[i]);
-		refuse_line(lone, xasprintf("%d: `word' stands alone", line));
+		_cleanup_free_ char *third = xasprintf("%d: `word' stands alone", line);
+		refuse_line(lone, third);
 		_cleanup_free_ char *section = xasprintf("%s\nsim \"a\" {\n}\n", before[i]);
 		struct conf *c = load(section);
 		ck_assert_int_eq(conf_backend(c, "a")->line, line + 1);
@@ -115,14 +126,18 @@ START_TEST(syntax_errors)
 		{ "sim \"a\" {\n  latency = 1\n", "1: the section `sim' that begins here is not closed; add a }" },
 		{ "sim \"a\" {\n  latency = 1\nsim \"b\" {\n}\n",
 		  "3: the section `sim' begins inside the section `sim' of line 1; add a } before it" },
-		{ "sim \"a\" {\n  inner \"b\" {\n  }\n}\n", "2: the section `inner' begins inside the section `sim' of line 1" },
+		{ "sim \"a\" {\n  inner \"b\" {\n  }\n}\n",
+		  "2: the section `inner' begins inside the section `sim' of line 1" },
 		{ "sim \"a\" {\n}\n}\n", "3: there is a } that closes nothing; remove it" },
-		{ "sim {\n}\n", "1: between `sim' and its { something is missing; a list is written sim = {..}, a section sim" },
+		{ "sim {\n}\n",
+		  "1: between `sim' and its { something is missing; a list is written sim = {..}, a section sim" },
 		{ "admin_groups {\"a\"}\n", "1: between `admin_groups' and its { something is missing" },
 		{ "{\n}\n", "1: there is a { that belongs to nothing" },
 		{ "root \"a\" {\n}\n", "1: there is no section `root'; it is an option, write root = \"/PATH\"" },
-		{ "sim \"a\"\nmax_depth = 5\n", "1: `sim' stands alone; an option is written NAME = VALUE, a section KEYWORD" },
-		{ "sim \"a\" {}\nsim = 5\n", "2: `sim' begins a section elsewhere in this file and cannot be an option" },
+		{ "sim \"a\"\nmax_depth = 5\n",
+		  "1: `sim' stands alone; an option is written NAME = VALUE, a section KEYWORD" },
+		{ "sim \"a\" {}\nsim = 5\n",
+		  "2: `sim' begins a section elsewhere in this file and cannot be an option" },
 		{ "sim \"a\" {}\nsim \"b\"\nmax_depth = 5", "3: the section `sim' has no { after its title; add one" },
 		{ "max_depth 5\n", "1: `max_depth' stands alone" },
 		{ "max_depth 5\n\nsim \"a\" {}\nmax_depth = 5\n", "1: after option `max_depth' there is no `='" },
@@ -132,18 +147,25 @@ START_TEST(syntax_errors)
 		{ "= 5\n", "1: `=' cannot stand here" },
 		{ "max_depth = 5,\n", "1: `,' cannot stand here" },
 		{ "max_depth = 5 6\n", "1: `6' stands alone" },
-		{ "admin_groups = {\"a\" \"b\"}\n", "1: `b' cannot stand here; a value is one word or one text in quotes, a list" },
+		{ "admin_groups = {\"a\" \"b\"}\n",
+		  "1: `b' cannot stand here; a value is one word or one text in quotes, a list" },
 		{ "admin_groups = {,}\n", "1: `,' cannot stand here" },
 		{ "admin_groups = {\"a\",\n\"b\"\n", "1: the list of option `admin_groups' is not closed; add a }" },
-		{ "admin_groups = {\"a\",\n\"b\",\nmax_depth = 5\n", "1: the list of option `admin_groups' is not closed; add a }" },
-		{ "admin_groups = {\"a\", {\"b\"}}\n", "1: there is a { inside the list of option `admin_groups'; end the list" },
-		{ "exec_user = \"ann\nmax_depth = 5\n", "1: the text that begins here has no closing \" on its line; add it" },
-		{ "exec_user = 'ann\nmax_depth = 5\n", "1: the text that begins here has no closing ' on its line; add it" },
+		{ "admin_groups = {\"a\",\n\"b\",\nmax_depth = 5\n",
+		  "1: the list of option `admin_groups' is not closed; add a }" },
+		{ "admin_groups = {\"a\", {\"b\"}}\n",
+		  "1: there is a { inside the list of option `admin_groups'; end the list" },
+		{ "exec_user = \"ann\nmax_depth = 5\n",
+		  "1: the text that begins here has no closing \" on its line; add it" },
+		{ "exec_user = 'ann\nmax_depth = 5\n",
+		  "1: the text that begins here has no closing ' on its line; add it" },
 		{ "exec_user = \"ann", "1: the text that begins here has no closing \"" },
 		{ "exec_user = \"ann\\", "1: the text that begins here has no closing \"" },
-		{ "\nmax_depth = 5 /* all the rest\n\n", "2: the comment that begins here is not closed; close it with */" },
+		{ "\nmax_depth = 5 /* all the rest\n\n",
+		  "2: the comment that begins here is not closed; close it with */" },
 		{ "max_depth = 5;\n", "1: `;' cannot stand outside quotes; an option or section ends without it" },
-		{ "exec_user = a*\n", "1: `*' cannot stand outside quotes; put the text that it belongs to in double quotes" },
+		{ "exec_user = a*\n",
+		  "1: `*' cannot stand outside quotes; put the text that it belongs to in double quotes" },
 		{ "exec_user = a+b\n", "1: `+' cannot stand outside quotes" },
 		{ "max_depth = +5\n", "1: `+' cannot stand outside quotes" },
 		{ "include(\"/etc/other\")\n", "1: `(' cannot stand outside quotes" },
@@ -185,7 +207,8 @@ START_TEST(faults_up_to_the_syntax_error)
 	       "sim \"b\" {\n  hook_drivers = {\"policy\"}\n  latency = -1\n}\n"
 	       "dir \"a\" {\n  stats_interval = nan\n  exec_user = \"ann\n}\n"
 	       "hook \"policy\" {\n  run = 5\n  timeout = -5\n}\n",
-	       LINES("1: option `max_depth': 1000 is out of range", "4: sim \"b\": option `latency': -1 is out of range",
+	       LINES("1: option `max_depth': 1000 is out of range",
+		     "4: sim \"b\": option `latency': -1 is out of range",
 		     "7: dir \"a\": option `stats_interval': \"nan\" is no number of seconds",
 		     "8: the text that begins here has no closing \""));
 	/* The first of two ends the reading. */
@@ -227,20 +250,26 @@ START_TEST(environment)
 	check_string("\"$CONF_SET\"", "$CONF_SET");
 	check_string("$CONF_SET", "$CONF_SET");
 	/* libconfuse would put nothing in its place. */
-	refuse_line("\nexec_user = \"a${CONF_UNSET}b\"\n",
-		    "2: option `exec_user': the environment variable CONF_UNSET is not set; set it, give a default as in "
-		    "${CONF_UNSET:-text}, or write the text in single quotes");
-	refuse_line("dir \"a\" {\n root = ${CONF_UNSET}\n}\n", "2: dir \"a\": option `root': the environment variable CONF_UNSET");
-	refuse_line("admin_groups = {\"a\", \"${CONF_UNSET}\"}\n", "1: option `admin_groups': the environment variable");
+	refuse_line(
+		"\nexec_user = \"a${CONF_UNSET}b\"\n",
+		"2: option `exec_user': the environment variable CONF_UNSET is not set; set it, give a default as in "
+		"${CONF_UNSET:-text}, or write the text in single quotes");
+	refuse_line("dir \"a\" {\n root = ${CONF_UNSET}\n}\n",
+		    "2: dir \"a\": option `root': the environment variable CONF_UNSET");
+	refuse_line("admin_groups = {\"a\", \"${CONF_UNSET}\"}\n",
+		    "1: option `admin_groups': the environment variable");
 	refuse("max_depth = ${CONF_UNSET}\nstats_interval = nan\n",
-	       LINES("1: option `max_depth': the environment variable", "2: option `stats_interval': \"nan\" is no number"));
+	       LINES("1: option `max_depth': the environment variable",
+		     "2: option `stats_interval': \"nan\" is no number"));
 	/* libconfuse would take all up to the next } of the file for its name. */
-	refuse_line("exec_user = \"a${b\"\nadmin_groups = {\"c\"}\n", "1: `${' has no `}'; to mean the text itself write \\${ in");
+	refuse_line("exec_user = \"a${b\"\nadmin_groups = {\"c\"}\n",
+		    "1: `${' has no `}'; to mean the text itself write \\${ in");
 	refuse_line("exec_user = \"a${b\nc}\"\n", "1: `${' has no `}'");
 	refuse_line("exec_user = a${CONF_SET}\n", "1: `${' cannot stand inside a word without quotes");
 	/* What comes out of a variable is checked like all the rest. */
 	ck_assert_int_eq(setenv("CONF_SET", "a\nmax_depth = 5", 1), 0);
-	refuse_line("exec_user = \"${CONF_SET}\"\n", "1: option `exec_user': \"a?max_depth = 5\" holds a control character");
+	refuse_line("exec_user = \"${CONF_SET}\"\n",
+		    "1: option `exec_user': \"a?max_depth = 5\" holds a control character");
 	ck_assert_int_eq(setenv("CONF_SET", "\xff", 1), 0);
 	refuse_line("exec_user = \"${CONF_SET}\"\n", "1: option `exec_user': \"?\" is not UTF-8");
 }
@@ -249,8 +278,8 @@ END_TEST
 /* libconfuse's lexer and its messages are global: one reading must leave nothing for the next. */
 START_TEST(readings_do_not_meet)
 {
-	static const char *const bad[] = { "exec_user = \"ann", "sim \"a\" {", "/* x", "admin_groups = {\"a\"", "sim \"b\" { x = '", "}",
-					   "\"\" = 1" };
+	static const char *const bad[] = { "exec_user = \"ann", "sim \"a\" {", "/* x",    "admin_groups = {\"a\"",
+					   "sim \"b\" { x = '", "}",           "\"\" = 1" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct conf *c = NULL;
 		write_bytes(bad[i], strlen(bad[i]));
@@ -270,7 +299,8 @@ START_TEST(plugin_scan)
 		const char *list[3];
 	} cases[] = {
 		{ "", { NULL } },
-		{ "plugins = {\"/a.so\", \"/b.so\"}\nunknown = {\"x\", \"y\"}\nzfs \"tank\" {\n a = {\"x\"} b = {\"y\"}\n}\n",
+		{ "plugins = {\"/a.so\", \"/b.so\"}\nunknown = {\"x\", \"y\"}\nzfs \"tank\" {\n a = {\"x\"} b = "
+		  "{\"y\"}\n}\n",
 		  { "/a.so", "/b.so" } },
 		{ "plugins = /a.so\n", { "/a.so" } },
 		/* Not the top level's. */
@@ -302,15 +332,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *tests[] = { quotes,
-				 lists,
-				 layout,
-				 lines_are_right,
-				 syntax_errors,
-				 faults_up_to_the_syntax_error,
-				 nul_bytes,
-				 environment,
-				 readings_do_not_meet,
+	const TTest *tests[] = { quotes,          lists,         layout,
+				 lines_are_right, syntax_errors, faults_up_to_the_syntax_error,
+				 nul_bytes,       environment,   readings_do_not_meet,
 				 plugin_scan };
 	return run_suite("conf_syntax", tests, sizeof(tests) / sizeof(*tests));
 }

@@ -1,0 +1,91 @@
+#!/bin/bash
+# Runs test programs, and counts.
+#
+#	tests/run.sh run LABEL RESULTS BUILD PROGRAM..    programs of BUILD/tests, two at a time, then the demo
+#	tests/run.sh sum RESULTS [FAILED STAGE..]         the summary of all runs; exit status 1 when anything failed
+#
+# A program's output stays in RESULTS/LABEL/PROGRAM and is shown when it failed. Tests are counted by Check's own line; a
+# program without that line, or with a bad exit status and no failed test, counts as one failed test. A test that prints
+# "SKIP name: reason" was skipped, which is a failure where $CI is set: there everything can be had. TIMES=N makes the
+# time limits of the tests N times as long.
+set -u -o pipefail
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+here=$(cd "$(dirname "$0")" && pwd)
+
+count_of() { # OUTPUT WORD: the number after it in Check's line, or nothing
+	sed -nE "s/^[0-9]+%: .*$2: ([0-9]+).*/\1/p" "$1" | tail -n 1
+}
+
+# One program: its output, and a line "passed failed skipped seconds" beside it.
+one() {
+	local out=$1 name rc=0 begin checks failed skipped
+	shift
+	name=$(basename "$1")
+	begin=$EPOCHREALTIME
+	$RUNNER "$@" >"$out" 2>&1 </dev/null || rc=$?
+	checks=$(count_of "$out" Checks)
+	failed=$(($(count_of "$out" Failures) + $(count_of "$out" Errors)))
+	if [ "$name" = demo.sh ]; then
+		checks=1 failed=$((rc != 0))
+	elif [ -z "$checks" ]; then
+		checks=1 failed=1
+	elif [ $rc -ne 0 ] && [ $failed -eq 0 ]; then
+		checks=$((checks + 1)) failed=1
+	fi
+	skipped=$(grep -c '^SKIP ' "$out")
+	if [ -n "${CI:-}" ] && [ "$skipped" -gt 0 ]; then
+		[ "$failed" -ge "$skipped" ] || failed=$skipped
+		skipped=0
+	fi
+	echo "$((checks - failed - skipped)) $failed $skipped" >"$out.count"
+	[ "$failed" -eq 0 ] || { printf -- '---- %s %s: exit status %d\n' "$LABEL" "$name" $rc && cat "$out" && echo ----; }
+	awk -v a="$begin" -v b="$EPOCHREALTIME" -v n="$name" -v c="$checks" -v l="$LABEL" \
+		'BEGIN { printf "  TEST %s %s: %d in %.1f s\n", l, n, c, b - a }'
+}
+
+add_up() { # FILES..: "P passed, F failed, S skipped"
+	cat /dev/null "$@" | awk '{ p += $1; f += $2; s += $3 }
+		END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 }'
+}
+
+run() {
+	export LABEL=$1 RUNNER='' CK_VERBOSITY=normal CK_TIMEOUT_MULTIPLIER=${TIMES:-1}
+	local results=$2/$1 build rc=0 begin=$SECONDS
+	build=$(cd "$3" && pwd) || exit 1
+	shift 3
+	export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+	# The shadow memory of older ThreadSanitizers does not stand all that a kernel may choose as addresses.
+	[ "$LABEL" != tsan ] || ! setarch -R true 2>/dev/null || RUNNER="setarch -R"
+	rm -rf "$results"
+	mkdir -p "$results"
+	printf '%s\n' "${@/#/$build/tests/}" |
+		xargs -P "${JOBS:-2}" -I{} bash "$0" one "$results" {}
+	one "$results/demo.sh" "$here/demo.sh" "$build"
+	printf '%s: ' "$LABEL"
+	add_up "$results"/*.count || rc=1
+	printf '%s: %d s\n' "$LABEL" $((SECONDS - begin))
+	return $rc
+}
+
+sum() {
+	local results=$1 label status=0 notes=()
+	shift
+	for label; do
+		compgen -G "$results/$label/*.count" >/dev/null && grep -qv ' 0 [0-9]*$' "$results/$label"/*.count && continue
+		mkdir -p "$results/$label"
+		echo "0 1 0" >"$results/$label/stage.count"
+		notes+=("$label")
+	done
+	[ ${#notes[@]} -eq 0 ] || echo "failed as a whole: ${notes[*]}"
+	add_up "$results"/*/*.count || status=1
+	return $status
+}
+
+command=$1
+shift
+case $command in
+run) run "$@" ;;
+sum) sum "$@" ;;
+one) one "$1/$(basename "$2")" "$2" ;;
+*) exit 64 ;;
+esac
