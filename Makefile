@@ -15,7 +15,7 @@ OPT       ?= -O2 -g
 SANITIZE  ?=
 
 PACKAGES  := gcc clang make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
-             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux
+             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux mandoc
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
 # Asked for once, and only when the packages can be there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
@@ -40,7 +40,8 @@ UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.
 E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/%,$(wildcard tests/e2e/test_*.c))
 TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
 TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
-BENCH    :=
+MANUALS  := $(O)/man/sharesd.conf.5 $(O)/man/sharesd-rpc.7
+BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
 DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/plugins
 FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter %.c,$(FORMATTED)))
@@ -57,7 +58,7 @@ TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 # Objects that only a chain of rules asks for are kept too.
 .SECONDARY:
 
-all: $(PROGRAMS) ## the programs, in build/ (sharesd, sharesctl and their helpers)
+all: $(PROGRAMS) $(MANUALS) ## the programs, in build/ (sharesd, sharesctl and their helpers)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -110,9 +111,11 @@ stage-tsan:
 	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(notdir $(UNIT) $(E2E))
 stage-lint:
 	@clang-format --dry-run -Werror $(FORMATTED)
+	@$(SUB) $(MANUALS)
+	@mandoc -T lint -W warning $(MANUALS) daemon/sharesd.8
 	@$(SUB) O=$(O)/clang CC=clang OPT="-O1 -g" everything tidy
 
-everything: $(PROGRAMS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH)
+everything: $(PROGRAMS) $(MANUALS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH)
 tidy: $(TIDY)
 
 # ---- programs ----
@@ -140,6 +143,16 @@ $(O)/sharesd-contain: $(O)/base/contain_main.o
 $(O)/sharesd-tree: $(O)/drivers/tree_main.o $(O)/libsharesd.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+# The parts of the manual that the tables know.
+$(O)/sharesd-manual: $(O)/daemon/manual_main.o $(O)/libsharesd.a
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $< -Wl,--whole-archive $(O)/libsharesd.a -Wl,--no-whole-archive $(PKG_LIBS)
+$(O)/man/%: conf/%.in $(O)/sharesd-manual
+	@mkdir -p $(@D)
+	@$(O)/sharesd-manual $< >$@
+$(O)/man/%: daemon/%.in $(O)/sharesd-manual
+	@mkdir -p $(@D)
+	@$(O)/sharesd-manual $< >$@
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -163,6 +176,7 @@ $(E2E): $(O)/tests/%: $(O)/tests/e2e/%.o $(TEST_LIB) $(O)/libsharesd.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) $(CHECK_LIBS)
+$(O)/tests/bench/bench: $(O)/tests/bench/bench_place.o
 $(O)/tests/bench/%: $(O)/tests/bench/%.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)

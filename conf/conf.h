@@ -9,16 +9,18 @@
 /* What may stand in the file; assembled at run time from the tables of those who use the options. The schema and its
  * tables outlive every conf loaded with it. */
 struct conf_schema {
-	const struct option *top;             /* the daemon's own, top level only */
-	const struct option *backend;         /* every backend section; inherited from the top level */
-	const struct option *const *modules;  /* of hook modules: in `hook` and backend sections and the top level; NULL-terminated */
+	const struct option *top;            /* the daemon's own, top level only */
+	const struct option *backend;        /* every backend section; inherited from the top level */
+	const struct option *const *modules; /* of hook modules, in all sections; NULL-terminated */
 	const struct conf_driver {
-		const char *keyword;              /* section keyword: the driver's name */
-		const struct option *options;     /* its own; not inherited */
-	} *drivers;                               /* keyword NULL ends */
-	/* Names of the hook modules ("exec", "coproc", "journal"), for the check of hook_drivers; NULL-terminated. NULL: any
-	 * word before a colon passes. "journal" needs no argument. */
+		const char *keyword;          /* section keyword: the driver's name */
+		const struct option *options; /* its own; not inherited */
+	} * drivers;                          /* keyword NULL ends */
+	/* Names of the hook modules ("exec", "coproc", "journal"), for the check of hook_drivers; NULL-terminated.
+	 * NULL: any word before a colon passes. "journal" needs no argument. */
 	const char *const *module_names;
+	/* Names of the methods that run hooks, for `methods` of a hook section; NULL-terminated. NULL: any word passes. */
+	const char *const *method_names;
 };
 
 struct conf; /* immutable, counted by atomic references */

@@ -241,27 +241,30 @@ static int read_all(int fd, char **ret, size_t *ret_len)
 	return 0;
 }
 
-/* libconfuse's own reading ends the process when the file is a directory, and would wait for a FIFO. */
-static int read_file(const char *path, char **ret, size_t *ret_len, struct fault_list *faults)
+static int cannot_read(int r, struct fault_list *faults)
 {
-	struct stat st;
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
-	if (r == 0 && !S_ISREG(st.st_mode)) {
-		fault_add(faults, 0, NULL, NULL, "is %s; name a conf file",
-			  S_ISDIR(st.st_mode) ? "a directory" : "no regular file");
-		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	}
-	if (r == 0 && (r = check_owner(&st, faults)) < 0)
-		return r;
-	if (r == 0)
-		r = read_all(fd, ret, ret_len);
 	if (r == -EFBIG)
 		fault_add(faults, 0, NULL, NULL, "is larger than %d bytes; is it a conf file at all?", RAW_BYTES_MAX);
 	else if (r < 0)
 		fault_add(faults, 0, NULL, NULL, "cannot be read: %s; check the path and its permissions",
 			  strerror(-r));
 	return r;
+}
+
+/* libconfuse's own reading ends the process when the file is a directory, and would wait for a FIFO. */
+static int read_file(const char *path, char **ret, size_t *ret_len, struct fault_list *faults)
+{
+	struct stat st;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return cannot_read(-errno, faults);
+	if (!S_ISREG(st.st_mode)) {
+		fault_add(faults, 0, NULL, NULL, "is %s; name a conf file",
+			  S_ISDIR(st.st_mode) ? "a directory" : "no regular file");
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	}
+	int r = check_owner(&st, faults);
+	return r < 0 ? r : cannot_read(read_all(fd, ret, ret_len), faults);
 }
 
 int conf_parse_file(const char *path, struct raw *ret, struct fault_list *faults)

@@ -14,7 +14,7 @@ static void *grow(void *p, size_t n, size_t size)
 void raw_init(struct raw *r)
 {
 	*r = (struct raw){ 0 };
-	raw_add_section(r, NULL, NULL, 1);
+	raw_add_section(r, 1);
 	r->sections[0].closed = true;
 }
 
@@ -40,10 +40,10 @@ void raw_clear(struct raw *r)
 	*r = (struct raw){ 0 };
 }
 
-struct raw_section *raw_add_section(struct raw *r, char *keyword, char *title, int line)
+struct raw_section *raw_add_section(struct raw *r, int line)
 {
 	r->sections = grow(r->sections, r->n, sizeof(*r->sections));
-	r->sections[r->n] = (struct raw_section){ .keyword = keyword, .title = title, .line = line };
+	r->sections[r->n] = (struct raw_section){ .line = line };
 	return &r->sections[r->n++];
 }
 

@@ -36,8 +36,8 @@ struct raw {
 void raw_init(struct raw *r);
 void raw_clear(struct raw *r);
 
-/* Takes keyword and title, which may be NULL. */
-struct raw_section *raw_add_section(struct raw *r, char *keyword, char *title, int line);
+/* Keyword and title are the caller's to fill in. */
+struct raw_section *raw_add_section(struct raw *r, int line);
 struct raw_option *raw_find(const struct raw_section *s, const char *name);
 struct raw_option *raw_add_option(struct raw_section *s, const char *name, size_t len, int line);
 void raw_add_value(struct raw_option *o, const char *value);

@@ -101,6 +101,19 @@ static void check_entries(const struct conf *c, const struct checked *s, struct 
 	}
 }
 
+/* A misspelt method would mean a hook that never runs. */
+static void check_methods(const struct conf *c, const struct checked *s, struct fault_list *faults)
+{
+	const struct value *v = layer_find(&s->body->own, "methods");
+	for (size_t i = 0; c->schema->method_names && v && i < v->n; i++) {
+		if (is_in(c->schema->method_names, v->list[i]))
+			continue;
+		_cleanup_free_ char *shown = fault_shown(v->list[i]);
+		fault_add(faults, v->line, s->raw, v->option->name,
+			  "\"%s\" is no method that runs hooks; sharesd-rpc(7) lists them", shown);
+	}
+}
+
 /* A free text under the name of an option would never be found: the option is. */
 static void warn_hidden_keys(const struct checked *s, struct fault_list *warnings)
 {
@@ -171,6 +184,8 @@ void conf_relate(const struct conf *c, const struct checked *sections, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		const struct checked *s = &sections[i];
 		check_entries(c, s, faults);
+		if (s->scope == SCOPE_HOOK)
+			check_methods(c, s, faults);
 		warn_hidden_keys(s, warnings);
 		if (s->scope == SCOPE_BACKEND)
 			warn_idle_hooks(c, s, warnings);

@@ -257,7 +257,9 @@ static int open_section(struct scanner *sc, size_t begin)
 		return stop(sc, begin, w->line, "there is no section `root'; it is an option, write root = \"/PATH\"");
 	if (sc->raw->n > RAW_SECTIONS_MAX)
 		return stop(sc, begin, w->line, "there are more than %d sections; remove some", RAW_SECTIONS_MAX);
-	raw_add_section(sc->raw, xstrndup(w->text, w->len), xstrndup(w[1].text, w[1].len), w->line);
+	struct raw_section *s = raw_add_section(sc->raw, w->line);
+	s->keyword = xstrndup(w[0].text, w[0].len);
+	s->title = xstrndup(w[1].text, w[1].len);
 	sc->section = sc->raw->n - 1;
 	sc->n_words = 0;
 	return 0;

@@ -15,7 +15,7 @@ const struct option **schema_tables(const struct conf_schema *schema, enum schem
 	size_t n = 0;
 	while (schema->modules && schema->modules[n])
 		n++;
-	const struct option **tables = xcalloc(n + 3, sizeof(*tables)), **t = tables;
+	const struct option **tables = xcalloc(n + 3, sizeof(void *)), **t = tables;
 	if (scope == SCOPE_TOP)
 		*t = schema->top;
 	else
@@ -159,8 +159,8 @@ int conf_schema_check(const struct conf_schema *schema, struct error *e)
 	size_t n = 0;
 	while (tables[n])
 		n++;
-	_cleanup_free_ const struct option **shared = xcalloc(n + 2, sizeof(*shared));
-	memcpy(shared, tables, n * sizeof(*tables));
+	_cleanup_free_ const struct option **shared = xcalloc(n + 2, sizeof(void *));
+	memcpy(shared, tables, n * sizeof(void *));
 	shared[n] = conf_hook_options;
 	int r = check_shared(shared, e);
 	for (const struct conf_driver *d = schema->drivers; d && d->keyword && r == 0; d++)

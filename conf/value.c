@@ -101,8 +101,11 @@ static int parse_seconds(const char *word, struct value *v, char **ret_reason)
 		return refuse_word(ret_reason, word, "is no number of seconds; write one such as 30 or 2.5");
 	for (; whole > 0; whole--)
 		digits = digits * 10 + (*p++ - '0');
-	for (p++; part > 0 && scale < 1e9; part--, scale *= 10)
-		digits = digits * 10 + (*p++ - '0');
+	/* Nanoseconds are the end of it. */
+	for (size_t i = 1; i <= part && i <= 9; i++) {
+		digits = digits * 10 + (p[i] - '0');
+		scale *= 10;
+	}
 	v->seconds = (*word == '-' ? -digits : digits) / scale;
 	return check_range(v->option, v->seconds, word, ret_reason);
 }

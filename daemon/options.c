@@ -1,6 +1,7 @@
 #include "daemon/options.h"
 
 #include "base/mem.h"
+#include "daemon/methods.h"
 #include "drivers/table.h"
 #include "hooks/table.h"
 
@@ -35,6 +36,21 @@ const struct option daemon_options[] = {
 	{ .name = NULL },
 };
 
+static const char *const *hooked_methods(void)
+{
+	const struct method *m = method_table();
+	const char **names;
+	size_t n = 0;
+
+	for (; m->name; m++)
+		n += m->kind == METHOD_HOOKED;
+	names = xcalloc(n + 1, sizeof *names);
+	for (m = method_table(), n = 0; m->name; m++)
+		if (m->kind == METHOD_HOOKED)
+			names[n++] = m->name;
+	return names;
+}
+
 const struct conf_schema *daemon_schema(void)
 {
 	static struct conf_schema schema;
@@ -58,6 +74,7 @@ const struct conf_schema *daemon_schema(void)
 				       .backend = conf_backend_options,
 				       .modules = hook_module_options(),
 				       .drivers = drivers,
-				       .module_names = names };
+				       .module_names = names,
+				       .method_names = hooked_methods() };
 	return &schema;
 }

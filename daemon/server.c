@@ -263,18 +263,16 @@ static void set_line_timer(struct conn *c, bool wanted)
 static void take_line(struct conn *c, struct evbuffer *in, size_t len, size_t ending)
 {
 	const char *data = (const char *)evbuffer_pullup(in, (ev_ssize_t)(len + ending));
-	size_t n = len;
+	size_t n = len && data[len - 1] == '\r' ? len - 1 : len;
 
 	set_line_timer(c, false);
 	if (c->skipping) {
 		c->skipping = false;
-	} else if (len > c->server->max_line) {
+	} else if (n > c->server->max_line) {
 		refuse_line(c);
 	} else {
 		_cleanup_free_ char *line = NULL;
 
-		if (n && data[n - 1] == '\r')
-			n--;
 		if (n) {
 			line = xmalloc(n + 1);
 			memcpy(line, data, n);
@@ -301,7 +299,8 @@ static void take_partial(struct conn *c, struct evbuffer *in)
 		take_line(c, in, len, 0);
 		return;
 	}
-	if (!c->skipping && len > c->server->max_line) {
+	/* One byte more may be the CR of a line that fits. */
+	if (!c->skipping && len > c->server->max_line + 1) {
 		refuse_line(c);
 		c->skipping = true;
 	}

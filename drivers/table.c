@@ -1,34 +1,28 @@
 #include "drivers/table.h"
 
-#include "base/mem.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
-/* The drivers of this program. A new one is a line in each list. */
+/* The drivers of this program: a new one is a line here, and a name in the list. */
 extern const struct share_driver_ops dir_driver;
 extern const struct share_driver_ops sim_driver;
 
-static const struct share_driver_ops *const builtin[] = {
-	&dir_driver,
-	&sim_driver,
-	NULL,
-};
+enum { MAX_DRIVERS = 64 };
 
-/* The built-in ones and those of plugins; NULL until the first plugin. */
-static const struct share_driver_ops **all;
+/* NULL ends it: what is after the built-in ones comes from plugins. */
+static const struct share_driver_ops *drivers[MAX_DRIVERS + 1] = { &dir_driver, &sim_driver };
 
 const struct share_driver_ops *const *driver_table(void)
 {
-	return all ? all : builtin;
+	return drivers;
 }
 
 const struct share_driver_ops *driver_find(const char *name)
 {
-	for (const struct share_driver_ops *const *d = driver_table(); *d; d++)
-		if (strcmp((*d)->name, name) == 0)
-			return *d;
+	for (size_t i = 0; drivers[i]; i++)
+		if (strcmp(drivers[i]->name, name) == 0)
+			return drivers[i];
 	return NULL;
 }
 
@@ -69,16 +63,12 @@ int driver_register(const struct share_driver_ops *ops, const char *origin, stru
 
 	if (r < 0)
 		return r;
-	while (driver_table()[n])
+	while (drivers[n])
 		n++;
-	if (all) {
-		all = xrealloc(all, (n + 2) * sizeof *all);
-	} else {
-		all = xmalloc((n + 2) * sizeof *all);
-		memcpy(all, builtin, n * sizeof *all);
-	}
-	all[n] = ops;
-	all[n + 1] = NULL;
+	if (n == MAX_DRIVERS)
+		return error_set(e, ERR_LIMIT, ENOSPC, "%s: there are %d drivers already, and no room for more", origin,
+				 MAX_DRIVERS);
+	drivers[n] = ops;
 	return 0;
 }
 

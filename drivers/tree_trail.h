@@ -18,7 +18,7 @@ int tree_trail_fd(const struct tree_trail *t);
 size_t tree_trail_depth(const struct tree_trail *t);
 /* One level down: takes `fd`, also on failure. */
 int tree_trail_push(struct tree_trail *t, int fd);
-/* One level up. -ESTALE: the directory was moved meanwhile, so its ".." is not where we came from. */
+/* One level up. -ESTALE: the directory was moved or removed meanwhile, so its ".." is not where we came from. */
 int tree_trail_pop(struct tree_trail *t);
 
 #endif

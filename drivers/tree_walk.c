@@ -105,6 +105,8 @@ static int read_entries(struct tree_walk *w, struct place *p, struct error *e)
 	int fd = tree_open_dir(dirfd, ".");
 	int r;
 
+	if (fd == -ENOENT) /* removed meanwhile */
+		return 0;
 	if (fd < 0)
 		return tree_walk_error(w, "read the directory", NULL, -fd, e);
 	dir = fdopendir(fd);
@@ -120,7 +122,7 @@ static int read_entries(struct tree_walk *w, struct place *p, struct error *e)
 		else if (w->v->entry && (r = w->v->entry(w->ctx, w, dirfd, d->d_name, e)) < 0)
 			return r;
 	}
-	return errno ? tree_walk_error(w, "read the directory", NULL, errno, e) : 0;
+	return errno && errno != ENOENT ? tree_walk_error(w, "read the directory", NULL, errno, e) : 0;
 }
 
 /* Takes `fd` and `name`. */

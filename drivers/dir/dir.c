@@ -75,11 +75,11 @@ static int get_share_stats(void *backend, const struct driver_call *call, struct
 	if (fstatvfs(r.fd, &vfs) < 0)
 		return error_errno(e, errno, "cannot ask %s for its space", b->root);
 	ret->values = jsonx_pack("{s:I,s:I,s:b,s:[s],s:[s],s:[s],s:b,s:b,s:b,s:b,s:b,s:b,s:n,s:b}", "total_bytes",
-				 (json_int_t)(vfs.f_blocks * vfs.f_frsize), "free_bytes",
-				 (json_int_t)(vfs.f_bavail * vfs.f_frsize), "size_enforced", 0, "share_protos", "LOCAL",
-				 "access_types", "user", "access_levels", "rw", "snapshots", 1, "snapshot_consistent",
-				 0, "create_from_snapshot", 1, "revert", 1, "shrink", 1, "manage", 1,
-				 "replication_type", "reflink", b->reflink);
+				 (json_int_t)vfs.f_blocks * (json_int_t)vfs.f_frsize, "free_bytes",
+				 (json_int_t)vfs.f_bavail * (json_int_t)vfs.f_frsize, "size_enforced", 0,
+				 "share_protos", "LOCAL", "access_types", "user", "access_levels", "rw", "snapshots", 1,
+				 "snapshot_consistent", 0, "create_from_snapshot", 1, "revert", 1, "shrink", 1,
+				 "manage", 1, "replication_type", "reflink", b->reflink);
 	return 0;
 }
 

@@ -167,29 +167,38 @@ static int apply(const struct gate *g, const struct dir_root *root, struct error
 	return dir_flush(g->share->gate, path, e);
 }
 
+int dir_gate_set(const struct dir_root *r, const struct dir_object *share, const struct driver_rules *rules,
+		 json_t **ret_results, struct error *e)
+{
+	static const struct driver_rules none;
+	_cleanup_json_ json_t *results = json_object();
+	struct gate g = { .share = share, .results = results };
+	struct stat st;
+	int n;
+
+	if (fstat(share->gate, &st) < 0)
+		return error_errno(e, errno, "cannot look at the gate %s", share->location);
+	g.owner = st.st_uid;
+	g.group = st.st_gid;
+	n = take_rules(&g, rules ? rules : &none, e);
+	if (n == 0)
+		n = apply(&g, r, e);
+	free(g.users);
+	if (n == 0 && ret_results)
+		*ret_results = take_ptr(results);
+	return n;
+}
+
 int dir_update_access(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	_cleanup_root_ struct dir_root root = DIR_ROOT_INIT;
 	_cleanup_object_ struct dir_object share = DIR_OBJECT_INIT;
-	struct gate g = { .share = &share };
-	struct stat st;
+	json_t *results;
 	int r;
 
-	if ((r = dir_root_open(backend, &root, e)) < 0 || (r = dir_share_find(&root, call->share, &share, e)) < 0)
+	if ((r = dir_root_open(backend, &root, e)) < 0 || (r = dir_share_find(&root, call->share, &share, e)) < 0 ||
+	    (r = dir_gate_set(&root, &share, call->rules, &results, e)) < 0)
 		return r;
-	if (fstat(share.gate, &st) < 0)
-		return error_errno(e, errno, "cannot look at the gate of share %s", call->share->name);
-	g.owner = st.st_uid;
-	g.group = st.st_gid;
-	g.results = json_object();
-	r = take_rules(&g, call->rules, e);
-	if (r == 0)
-		r = apply(&g, &root, e);
-	free(g.users);
-	if (r < 0) {
-		json_decref(g.results);
-		return r;
-	}
-	ret->values = jsonx_pack("{s:o}", "rules", g.results);
+	ret->values = jsonx_pack("{s:o}", "rules", results);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "drivers/dir/dir_acl.h"
+#include "drivers/dir/dir_gate.h"
 #include "drivers/dir/dir_place.h"
 #include "drivers/dir/dir_trash.h"
 #include "drivers/dir/dir_work.h"
@@ -175,8 +176,9 @@ static int adopt(const struct dir_root *r, struct dir_object *o, json_t *mark, s
 	int n;
 
 	o->mark = json_incref(mark);
-	if (fstat(o->gate, &st) < 0 || (n = dir_acl_text(o->gate, &acl)) < 0)
-		return error_errno(e, errno, "cannot read mode and ACL of %s", o->location);
+	n = fstat(o->gate, &st) < 0 ? -errno : dir_acl_text(o->gate, &acl);
+	if (n < 0)
+		return error_errno(e, -n, "cannot read mode and ACL of %s", o->location);
 	snprintf(mode, sizeof mode, "%04o", (unsigned)st.st_mode & 07777);
 	json_object_set_new(mark, "mode", json_string(mode));
 	json_object_set_new(mark, "acl", json_string(acl));
@@ -184,10 +186,10 @@ static int adopt(const struct dir_root *r, struct dir_object *o, json_t *mark, s
 	return dir_object_save(r, o, e);
 }
 
-/* From here on only its owner, until rules let others in. */
-static int settle(const struct dir_root *r, struct dir_object *o, struct error *e)
+/* From here on only its owner and those with a rule get in; these without a gap. */
+static int settle(const struct dir_root *r, struct dir_object *o, const struct driver_rules *rules, struct error *e)
 {
-	int n = close_gate(o, e);
+	int n = dir_gate_set(r, o, rules, NULL, e);
 
 	if (n < 0)
 		return n;
@@ -211,30 +213,41 @@ static int take_again(const struct dir_root *r, struct dir_object *o, json_t *ma
 	return o->by_file ? dir_object_forget(r, jsonx_str(old, "id"), e) : 0;
 }
 
-/* `mark` is the new one, of a share unless `guard` is false. */
-static int apply(const struct dir_root *r, struct dir_place *p, json_t *mark, bool guard, struct error *e)
+/* `mark` is the new one. */
+static int apply_to_share(const struct dir_root *r, struct dir_place *p, json_t *mark, const struct driver_rules *rules,
+			  struct error *e)
 {
 	struct dir_object *o = &p->object;
-	int n;
+	int n = 0;
 
 	switch (p->what) {
 	case DIR_PLACE_OURS:
-		return guard && strcmp(dir_object_state(o), "managing") == 0 ? settle(r, o, e) : 0;
+		return strcmp(dir_object_state(o), "managing") == 0 ? settle(r, o, rules, e) : 0;
 	case DIR_PLACE_GIVEN:
 		return take_again(r, o, mark, e);
 	case DIR_PLACE_ADOPT:
-		break;
+		n = adopt(r, o, mark, e);
+		if (n == 0)
+			n = settle(r, o, rules, e);
+		if (n < 0)
+			(void)dir_manage_undo(r, o, NULL);
 	}
-	if (!guard) {
-		o->mark = json_incref(mark);
-		return dir_object_save(r, o, e);
-	}
-	n = adopt(r, o, mark, e);
-	if (n == 0)
-		n = settle(r, o, e);
-	if (n < 0 && o->mark)
-		(void)dir_manage_undo(r, o, NULL);
 	return n;
+}
+
+/* A snapshot's directory keeps its access: nothing but the mark is new. */
+static int apply_to_snapshot(const struct dir_root *r, struct dir_place *p, json_t *mark, struct error *e)
+{
+	switch (p->what) {
+	case DIR_PLACE_OURS:
+		return 0;
+	case DIR_PLACE_GIVEN:
+		return take_again(r, &p->object, mark, e);
+	case DIR_PLACE_ADOPT:
+		p->object.mark = json_incref(mark);
+		return dir_object_save(r, &p->object, e);
+	}
+	return 0;
 }
 
 static int measure(const struct dir_root *r, const struct dir_place *p, dir_finish *finish, struct driver_result *ret,
@@ -274,7 +287,7 @@ static int share_measured(void *backend, void *data, const struct driver_call *c
 	mark = dir_share_mark(r.b, call->share, call->id);
 	if (call->share->size_bytes == 0)
 		json_object_set_new(mark, "size_bytes", json_integer(used));
-	n = call->dry_run ? 0 : apply(&r, &p, mark, true, e);
+	n = call->dry_run ? 0 : apply_to_share(&r, &p, mark, call->rules, e);
 	if (n == 0) {
 		exported = dir_object_data_location(&p.object);
 		ret->values = jsonx_pack("{s:I,s:o,s:s}", "size_bytes", used, "export_locations",
@@ -323,7 +336,7 @@ static int snapshot_measured(void *backend, void *data, const struct driver_call
 		return n;
 	mark = dir_snapshot_mark(r.b, call->snapshot, call->id);
 	json_object_set_new(mark, "size_bytes", json_integer(snapshot_size(call, output)));
-	n = apply(&r, &p, mark, false, e);
+	n = apply_to_snapshot(&r, &p, mark, e);
 	if (n == 0)
 		ret->values = jsonx_pack("{s:I,s:s}", "size_bytes", snapshot_size(call, output), "provider_location",
 					 p.object.location);

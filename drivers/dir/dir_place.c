@@ -23,26 +23,31 @@ struct search {
 
 /* ---- the text ---- */
 
-/* "a//b/./c/" is "a/b/c"; a path from "/" may lead into the root. */
-static int canonical(const struct dir_backend *b, const char *text, char **ret, struct error *e)
+/* "a//b/./c/" is "a/b/c"; a path from "/" may lead into the root. NULL with `e`; owned by the caller. */
+static char *canonical(const struct dir_backend *b, const char *text, struct error *e)
 {
 	_cleanup_free_ char *out = xcalloc(1, strlen(text) + 1);
 	_cleanup_free_ char *inside = dir_root_path(b, "");
 	const char *p = text;
 	size_t n = 0;
 
-	if (text_starts_with(p, inside) && strcmp(b->root, "/") != 0)
+	if (*p == '/' && strcmp(p, b->root) != 0) {
+		if (!text_starts_with(p, inside)) {
+			error_param(e, PARAM, "%s is not below the root %s of backend \"%s\"", text, b->root, b->name);
+			return NULL;
+		}
 		p += strlen(inside);
-	else if (*p == '/' && strcmp(p, b->root) != 0)
-		return error_param(e, PARAM, "%s is not below the root %s of backend \"%s\"", text, b->root, b->name);
-	else if (*p == '/')
+	} else if (*p == '/') {
 		p = "";
+	}
 	while (*p) {
 		size_t len = strcspn(p, "/");
 
-		if (len == 2 && p[0] == '.' && p[1] == '.')
-			return error_param(e, PARAM, "%s leads out through \"..\": give a path below the root %s", text,
-					   b->root);
+		if (len == 2 && p[0] == '.' && p[1] == '.') {
+			error_param(e, PARAM, "%s leads out through \"..\": give a path below the root %s", text,
+				    b->root);
+			return NULL;
+		}
 		if (len > 0 && !(len == 1 && *p == '.')) {
 			if (n)
 				out[n++] = '/';
@@ -51,12 +56,13 @@ static int canonical(const struct dir_backend *b, const char *text, char **ret, 
 		}
 		p += len + (p[len] == '/');
 	}
+	if (n > 0 && n < PATH_MAX)
+		return take_ptr(out);
 	if (n == 0)
-		return error_param(e, PARAM, "\"%s\" is the root itself: give a directory below %s", text, b->root);
-	if (n >= PATH_MAX)
-		return error_param(e, PARAM, "the path is longer than %d bytes", PATH_MAX - 1);
-	*ret = take_ptr(out);
-	return 0;
+		error_param(e, PARAM, "\"%s\" is the root itself: give a directory below %s", text, b->root);
+	else
+		error_param(e, PARAM, "the path is longer than %d bytes", PATH_MAX - 1);
+	return NULL;
 }
 
 /* ---- what it must not be ---- */
@@ -193,17 +199,19 @@ static int against_files(struct search *s, struct dir_place *ret, struct error *
 static int against_gate(struct search *s, const char *place, struct dir_place *ret, struct error *e)
 {
 	_cleanup_object_ struct dir_object gate = DIR_OBJECT_INIT;
+	const char *kind;
 	bool ours, given;
 
 	if (dir_object_at(s->r, place, &gate) < 0)
 		return 0;
 	given = strcmp(dir_object_state(&gate), "unmanaged") == 0;
 	ours = strcmp(jsonx_str(gate.mark, "id"), s->id) == 0;
+	kind = jsonx_str(gate.mark, "kind");
 	if (strcmp(place, s->location) != 0 && given)
 		return inside_given(s, place, e);
 	if (strcmp(place, s->location) != 0)
 		return error_param(e, PARAM, "%s is inside %s, the directory of a share", s->location, place);
-	if ((!given && !ours) || strcmp(jsonx_str(gate.mark, "kind"), s->kind) != 0)
+	if ((!given && !ours) || !kind || strcmp(kind, s->kind) != 0)
 		return taken(s, gate.mark, e);
 	take(s, given ? DIR_PLACE_GIVEN : DIR_PLACE_OURS, gate.mark, false, ret);
 	return 1;
@@ -232,13 +240,12 @@ static int look(struct search *s, struct dir_place *ret, struct error *e)
 int dir_place_find(const struct dir_root *r, const char *kind, const char *id, const char *text, struct dir_place *ret,
 		   struct error *e)
 {
-	_cleanup_free_ char *location = NULL;
-	struct search s = { .r = r, .kind = kind, .id = id, .fd = -1 };
-	int n = canonical(r->b, text, &location, e);
+	_cleanup_free_ char *location = canonical(r->b, text, e);
+	struct search s = { .r = r, .kind = kind, .id = id, .location = location, .fd = -1 };
+	int n;
 
-	if (n < 0)
-		return n;
-	s.location = location;
+	if (!location)
+		return -EINVAL;
 	n = look(&s, ret, e);
 	if (s.fd >= 0)
 		close(s.fd);

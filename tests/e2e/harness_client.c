@@ -16,6 +16,8 @@
 #define READ_SECONDS  30
 #define START_SECONDS 20
 #define GROUPS_MAX    256
+/* Beyond the ids that tests write by hand. */
+#define FIRST_ID ((json_int_t)1 << 40)
 
 struct client {
 	int fd;
@@ -51,6 +53,7 @@ struct client *client_try(const struct fixture *f)
 	c = calloc(1, sizeof *c);
 	c->fd = fd;
 	c->stash = json_array();
+	c->last_id = FIRST_ID;
 	return c;
 }
 

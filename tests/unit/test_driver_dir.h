@@ -40,6 +40,7 @@ static inline const char *in_root(const char *path)
 static inline void setup_dir(void)
 {
 	setup();
+	no_user_xattrs = false;
 	ck_assert_int_eq(mkdir(in_root(""), 0755), 0);
 	b = backend_new("dir", "d", BACKEND_1, text("root = \"%s/root\"", dir));
 	DO(&b, do_setup, .id = CALL_1, .root_is_empty = true);

@@ -157,32 +157,45 @@ START_TEST(equal_rules_change_nothing)
 }
 END_TEST
 
+/* As nobody, goes into the directory over and over; ends with 1 if it could not once. */
+static pid_t start_entering(const char *path, const atomic_bool *stop)
+{
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid)
+		return pid;
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		_exit(2);
+	while (!*stop)
+		if (chdir(path) < 0)
+			_exit(1);
+	_exit(0);
+}
+
+static int end_of(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
 /* Who has a rule never stands before a closed gate while others' rules change. */
 START_TEST(changes_have_no_gap)
 {
 	struct driver_share s = open_share(SHARE_1, "one");
 	atomic_bool *stop = mmap(NULL, sizeof *stop, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
-	int status;
 
 	if (skip_unless_root("changes_have_no_gap"))
 		return;
 	let_in(&s, (const char *[]){ "65534" }, 1);
-	pid = fork();
-	if (pid == 0) {
-		if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-		    setresuid(NOBODY, NOBODY, NOBODY) < 0)
-			_exit(2);
-		while (!*stop)
-			if (chdir(in_root("one/data")) < 0)
-				_exit(1);
-		_exit(0);
-	}
+	pid = start_entering(in_root("one/data"), stop);
 	for (int i = 0; i < 200; i++)
 		let_in(&s, (const char *[]){ "65534", text("%d", 5000 + i) }, 1 + i % 2);
 	*stop = true;
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(end_of(pid), 0);
 }
 END_TEST
 
@@ -278,6 +291,26 @@ START_TEST(rules_give_what_was_had_before)
 }
 END_TEST
 
+/* Who used the directory before and has a rule does not notice that it is adopted. */
+START_TEST(adopting_spares_who_has_a_rule)
+{
+	struct driver_share s = share_at(SHARE_1, "adopted", "home");
+	struct driver_rule rule = rule_for("r", "65534");
+	struct driver_rules rules = { .all = &rule, .n_all = 1 };
+	atomic_bool *stop = mmap(NULL, sizeof *stop, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (skip_unless_root("adopting_spares_who_has_a_rule"))
+		return;
+	make_theirs("home", OTHER, OTHER, 0755);
+	pid_t pid = start_entering(in_root("home"), stop);
+	DO(&b, manage_existing, .id = CALL_1, .share = &s, .rules = &rules);
+	let_in(&s, (const char *[]){ "65534" }, 1);
+	*stop = true;
+	ck_assert_int_eq(end_of(pid), 0);
+	ck_assert_int_eq(as_user(4000, list_gate, in_root("home")), EACCES);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("driver_dir_access");
@@ -296,6 +329,7 @@ int main(void)
 	tcase_add_test(t, missing_shares);
 	tcase_add_test(t, an_adopted_directory_is_its_own_gate);
 	tcase_add_test(t, rules_give_what_was_had_before);
+	tcase_add_test(t, adopting_spares_who_has_a_rule);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

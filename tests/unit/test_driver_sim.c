@@ -251,9 +251,9 @@ int main(void)
 	tcase_add_test(t, scripted_failures);
 	tcase_add_loop_test(t, bad_scripts, 0, COUNT(bad));
 	tcase_add_test(t, latency);
-	tcase_add_test(t, registering);
 	tcase_add_loop_test(t, registering_refuses, 0, 8);
 	tcase_add_test(t, slots_by_name);
+	tcase_add_test(t, registering); /* last: what is registered stays */
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
