@@ -26,7 +26,7 @@ int backend_get(struct engine *en, const char *name, const char *param, struct b
 {
 	struct backend *b = backend_find(en, name);
 
-	if (!b) {
+	if (!b || b->gone) {
 		error_set(e, ERR_NOT_FOUND, ENOENT, "there is no backend \"%s\": list_backends shows those of the conf file", name);
 		error_add(e, "param", json_string(param));
 		error_add(e, "backend", jsonx_string(name));
@@ -327,10 +327,13 @@ static void take_out(struct engine *en, struct backend *b)
 		b->ops->destroy(b->state);
 	b->ops = NULL;
 	b->state = NULL;
-	if (has_shares(en, b->name, &used, &e) == 0 && !used)
+	if (has_shares(en, b->name, &used, &e) == 0 && !used) {
+		b->gone = true;
+		b->status = BACKEND_DOWN;
 		tell_loop(en, b, true);
-	else
+	} else {
 		backend_set_status(en, b, BACKEND_DOWN, "not in the conf file");
+	}
 }
 
 /* Shares whose backend's section is gone since the last start: they stay listed, and their backend says why it is down. */
@@ -369,6 +372,7 @@ int backends_apply(struct engine *en, struct conf *conf, struct error *e)
 	size_t n;
 
 	s = conf_backends(conf, &n);
+	en->max_depth = (size_t)settings_int(conf_top(conf), "max_request_depth");
 	for (struct backend *b = en->backends; b; b = b->next)
 		if (!conf_backend(conf, b->name) && b->ops)
 			take_out(en, b);
@@ -380,6 +384,7 @@ int backends_apply(struct engine *en, struct conf *conf, struct error *e)
 			b->next = en->backends;
 			en->backends = b;
 		} else if (!b->ops) {
+			b->gone = false;
 			backend_set_status(en, b, BACKEND_STARTING, NULL);
 		}
 		renew(en, b, conf, &s[i]);

@@ -18,6 +18,7 @@ struct backend {
 	const struct settings *settings;
 	struct hook_set *hooks;
 	enum backend_status status;
+	bool gone; /* not in the conf file, and nothing in the store: nobody sees it any more */
 	char *reason;
 	json_t *to_measure;   /* ids of the instances that the round of usage has before it, or NULL */
 	json_t *capabilities; /* the last stats published, or NULL */

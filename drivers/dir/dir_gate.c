@@ -193,7 +193,7 @@ int dir_update_access(void *backend, const struct driver_call *call, struct driv
 {
 	_cleanup_root_ struct dir_root root = DIR_ROOT_INIT;
 	_cleanup_object_ struct dir_object share = DIR_OBJECT_INIT;
-	json_t *results;
+	json_t *results = NULL;
 	int r;
 
 	if ((r = dir_root_open(backend, &root, e)) < 0 || (r = dir_share_find(&root, call->share, &share, e)) < 0 ||

@@ -240,7 +240,7 @@ static int look(struct search *s, struct dir_place *ret, struct error *e)
 int dir_place_find(const struct dir_root *r, const char *kind, const char *id, const char *text, struct dir_place *ret,
 		   struct error *e)
 {
-	_cleanup_free_ char *location = canonical(r->b, text, e);
+	_cleanup_free_ char *location = canonical(r->b, text ? text : "", e);
 	struct search s = { .r = r, .kind = kind, .id = id, .location = location, .fd = -1 };
 	int n;
 

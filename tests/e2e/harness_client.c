@@ -370,38 +370,35 @@ json_t *call_error(const struct fixture *f, const char *kind, const char *method
 
 /* ---- waiting ---- */
 
-void wait_share(const struct fixture *f, const char *share, const char *status)
+static void wait_status(const struct fixture *f, const char *method, const char *param, const char *ref,
+			const char *status)
 {
-	bool snapshot = strchr(share, '@') != NULL;
 	double until = now() + START_SECONDS;
 
 	for (;;) {
-		json_t *j = call(f, snapshot ? "get_snapshot" : "get_share", "{s:s}", snapshot ? "snapshot" : "share",
-				 share);
-		bool same = strcmp(str_at(j, "status"), status) == 0;
+		struct client *c = client_new(f);
+		json_t *reply = client_request(c, method, json_pack("{s:s}", param, ref));
+		const char *is = json_string_value(json_object_get(json_object_get(reply, "result"), "status"));
+		bool same = is && strcmp(is, status) == 0;
 
-		ck_assert_msg(same || now() < until, "%s is %s, and not %s after %d s", share, str_at(j, "status"),
+		ck_assert_msg(same || now() < until, "%s is %s, and not %s after %d s", ref, is ? is : "not there",
 			      status, START_SECONDS);
-		json_decref(j);
+		json_decref(reply);
+		client_free(c);
 		if (same)
 			return;
 		nap(0.02);
 	}
 }
 
+void wait_share(const struct fixture *f, const char *share, const char *status)
+{
+	bool snapshot = strchr(share, '@') != NULL;
+
+	wait_status(f, snapshot ? "get_snapshot" : "get_share", snapshot ? "snapshot" : "share", share, status);
+}
+
 void wait_backend(const struct fixture *f, const char *backend, const char *status)
 {
-	double until = now() + START_SECONDS;
-
-	for (;;) {
-		json_t *j = call(f, "get_backend", "{s:s}", "backend", backend);
-		bool same = strcmp(str_at(j, "status"), status) == 0;
-
-		ck_assert_msg(same || now() < until, "backend %s is %s, and not %s after %d s", backend,
-			      str_at(j, "status"), status, START_SECONDS);
-		json_decref(j);
-		if (same)
-			return;
-		nap(0.02);
-	}
+	wait_status(f, "get_backend", "backend", backend, status);
 }

@@ -46,6 +46,40 @@ static void add_config(struct configs *all, struct config c)
 	all->list[all->n++] = c;
 }
 
+/* Every second one, from the first or from the second. */
+static struct configs half_of(const struct configs *all, size_t which)
+{
+	struct configs half = { 0 };
+
+	for (size_t i = which; i < all->n; i += 2)
+		add_config(&half, all->list[i]);
+	return half;
+}
+
+/* In two processes with a daemon each, for two processors. A failure in the second has told Check its reason. */
+static void walk_halves(const struct configs *all, void (*walk)(const struct configs *half, void *data), void *data)
+{
+	const char *fork_mode = getenv("CK_FORK");
+	struct configs first = half_of(all, 0), second = half_of(all, 1);
+	int status = 0;
+	pid_t pid = -1;
+
+	fflush(NULL);
+	if (!fork_mode || strcmp(fork_mode, "no") != 0)
+		pid = fork();
+	if (pid == 0) {
+		walk(&second, data);
+		_exit(0);
+	}
+	walk(&first, data);
+	if (pid < 0)
+		walk(&second, data);
+	else if (waitpid(pid, &status, 0) != pid || status != 0)
+		_exit(1);
+	free(first.list);
+	free(second.list);
+}
+
 static struct model_row row_of(const struct config *c)
 {
 	struct model_row row = { .n = c->n, .driver_fails = c->driver_fails };
@@ -72,7 +106,8 @@ static void write_hooks(FILE *out)
 	static const char *const says[] = { "", "on_error = \"fail\"", "on_error = \"ignore\"", "phases = {\"pre\"}",
 					    "phases = {\"post\"}", "phases = {\"error\"}" };
 
-	fputs(recorder_options, out);
+	fputs("hook_options = {\"recorder_log=@DIR@/recorder/log\", \"recorder_scripts=@DIR@/recorder\", \"recorder_brief=yes\"}\n",
+	      out);
 	for (size_t i = 0; i < MODEL_HOOKS; i++)
 		for (size_t v = 0; variants[v]; v++) {
 			char name[8];
@@ -603,40 +638,29 @@ static void client_configs(struct configs *all, unsigned hooks, unsigned mask, b
 }
 
 /* The backends of one daemon. */
-static unsigned walk_some(const struct configs *some)
+static void walk_some(const struct configs *some)
 {
 	_cleanup_free_ char *conf = client_conf(some);
 	struct lane l;
 
 	open_lane(&l, conf);
-	double t0 = now();
 	fixture_start(l.f, NULL, (uid_t)-1);
 	l.c = client_new(l.f);
 	json_decref(recorder_events(l.r));
-	printf("start %.2f ", now() - t0);
-	t0 = now();
 	for (size_t i = 0; i < some->n; i++)
 		walk_config(&l, &some->list[i], i);
 	compare_records(&l);
-	printf("walk %.2f ", now() - t0);
-	t0 = now();
 	close_lane(&l);
-	printf("close %.2f\n", now() - t0);
-	return l.turn;
 }
 
-static void walk_client(unsigned hooks, unsigned from_mask, unsigned to_mask)
+static void walk_client(const struct configs *configs, void *data)
 {
-	struct configs all = { 0 };
-	unsigned calls = 0;
+	(void)data;
+	for (size_t from = 0; from < configs->n; from += BACKENDS) {
+		size_t left = configs->n - from;
 
-	for (unsigned mask = from_mask; mask < to_mask; mask++)
-		for (unsigned fails = 0; fails < 2; fails++)
-			client_configs(&all, hooks, mask, fails);
-	for (size_t from = 0; from < all.n; from += BACKENDS)
-		calls += walk_some(&(struct configs){ all.list + from, all.n - from < BACKENDS ? all.n - from : BACKENDS });
-	printf("%.1f s ", now()), printf("%u hooks, phases %u to %u: %zu backends, %u calls\n", hooks, from_mask, to_mask - 1, all.n, calls);
-	free(all.list);
+		walk_some(&(struct configs){ configs->list + from, left < BACKENDS ? left : BACKENDS });
+	}
 }
 
 /* ---- origins start, timer and call ---- */
@@ -948,15 +972,16 @@ static void run_hosts(struct hosts *all)
 enum { HOSTS = 240 }; /* backends of one daemon: twice as many calls as it keeps records of are in flight between fetches */
 
 /* `every`: of the ways of each backend only each so-many-th. */
-static void walk_hosts(const struct configs *configs, size_t every)
+static void walk_hosts(const struct configs *configs, void *every)
 {
+	size_t step = *(const size_t *)every;
 	struct hosts all = { .list = calloc(HOSTS, sizeof *all.list) };
-	size_t total = 0;
+	unsigned total = 0;
 
 	ck_assert_ptr_nonnull(all.list);
 	for (size_t i = 0; i < configs->n; i++)
-		for (size_t way = i % every, n = hosts_of(&configs->list[i]); way < n; way += every) {
-			make_host(&all.list[all.n++], &configs->list[i], way, (unsigned)++total);
+		for (size_t way = i % step, n = hosts_of(&configs->list[i]); way < n; way += step) {
+			make_host(&all.list[all.n++], &configs->list[i], way, ++total);
 			if (all.n == HOSTS) {
 				run_hosts(&all);
 				all.n = 0;
@@ -964,7 +989,6 @@ static void walk_hosts(const struct configs *configs, size_t every)
 		}
 	if (all.n)
 		run_hosts(&all);
-	printf("%zu backends with calls of every origin\n", total);
 	free(all.list);
 }
 
@@ -977,8 +1001,8 @@ static void host_configs(struct configs *all, unsigned hooks, const char *const 
 					struct config c = { .n = hooks,
 							    .enabled = mask,
 							    .suppress = suppress,
-							    .setup_fails = f & 1,
-							    .stats_fail = f & 2 };
+							    .setup_fails = f,
+							    .stats_fail = f };
 
 					memcpy(c.variant, *v, hooks);
 					add_config(all, c);
@@ -989,9 +1013,10 @@ START_TEST(test_hosts_of_one)
 {
 	static const char *const mixtures[] = { "u", "f", "i", NULL };
 	struct configs configs = { 0 };
+	size_t every = 1;
 
-	host_configs(&configs, 1, mixtures, 0, 4);
-	walk_hosts(&configs, 1);
+	host_configs(&configs, 1, mixtures, 0, 2);
+	walk_halves(&configs, walk_hosts, &every);
 	free(configs.list);
 }
 END_TEST
@@ -1000,21 +1025,24 @@ START_TEST(test_hosts_of_more)
 {
 	static const char *const two[] = { "uu", NULL }, *const three[] = { "uuu", "fiu", NULL };
 	struct configs configs = { 0 };
+	size_t every = 11;
 
 	host_configs(&configs, 2, two, 3, 1);
 	host_configs(&configs, 3, three, 7, 1);
-	walk_hosts(&configs, 7);
+	walk_halves(&configs, walk_hosts, &every);
 	free(configs.list);
 }
 END_TEST
 
-static const struct {
-	unsigned hooks, from_mask, to_mask;
-} parts[] = { { 1, 0, 8 }, { 2, 0, 6 }, { 2, 6, 8 }, { 3, 0, 3 }, { 3, 3, 4 }, { 3, 4, 7 }, { 3, 7, 8 } };
-
 START_TEST(test_client)
 {
-	walk_client(parts[_i].hooks, parts[_i].from_mask, parts[_i].to_mask);
+	struct configs all = { 0 };
+
+	for (unsigned mask = 0; mask < 8; mask++)
+		for (unsigned fails = 0; fails < 2; fails++)
+			client_configs(&all, (unsigned)_i, mask, fails);
+	walk_halves(&all, walk_client, NULL);
+	free(all.list);
 }
 END_TEST
 
@@ -1030,7 +1058,7 @@ int main(void)
 		setenv("TMPDIR", "/dev/shm", 0);
 	tcase_set_timeout(client, 300);
 	tcase_set_timeout(hosts, 300);
-	tcase_add_loop_test(client, test_client, 0, sizeof parts / sizeof *parts);
+	tcase_add_loop_test(client, test_client, 1, MODEL_HOOKS + 1);
 	tcase_add_test(hosts, test_hosts_of_one);
 	tcase_add_test(hosts, test_hosts_of_more);
 	suite_add_tcase(s, client);

@@ -1,6 +1,8 @@
 /* A hook for end-to-end tests: it appends each event that it gets to the file `recorder_log`, as {"hook","event"} on a
  * line, and does what the file BACKEND.script in the directory `recorder_scripts` says. Both are options in
- * hook_options. The script is read for every event, so a test changes it between two calls of the same daemon.
+ * hook_options; with a third, `recorder_brief`, the long members of the event that are the same for all calls of a
+ * backend are written as empty objects. The script is read for every event, so a test changes it between two calls of the
+ * same daemon.
  *
  * A script is a JSON object from "HOOK PHASE FUNC_NAME ORIGIN", or from "HOOK PHASE", to an array of steps, done in
  * order: {"return":value}, {"fail":"text"}, {"veto":"text"}, {"sleep":seconds}, {"kill":true} (the whole daemon). */
@@ -14,13 +16,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 struct recorder {
 	const struct hook_setup *setup;
 	char *log, *script;
+	bool brief;
 };
 
 extern const struct hook_ops e2e_recorder, e2e_recorder_create_only;
@@ -43,10 +45,11 @@ static void recorder_destroy(void *hook)
 
 static int recorder_create(const struct hook_setup *setup, void **ret, struct error *e)
 {
-	_cleanup_free_ char *scripts = option(setup, "recorder_scripts");
+	_cleanup_free_ char *scripts = option(setup, "recorder_scripts"), *brief = option(setup, "recorder_brief");
 	struct recorder *r = xcalloc(1, sizeof *r);
 
 	r->setup = setup;
+	r->brief = brief != NULL;
 	r->log = option(setup, "recorder_log");
 	r->script = xasprintf("%s/%s.script", scripts ? scripts : "", setup->backend);
 	if (!r->log || !scripts) {
@@ -57,16 +60,26 @@ static int recorder_create(const struct hook_setup *setup, void **ret, struct er
 	return 0;
 }
 
+static char *text_of(const struct recorder *r, const struct hook_event *ev)
+{
+	_cleanup_json_ json_t *brief = NULL;
+
+	if (!r->brief)
+		return xstrdup(hook_event_text(ev, NULL));
+	brief = json_copy((json_t *)hook_event_json(ev));
+	json_object_set_new(brief, "options", json_object());
+	json_object_set_new(brief, "backend", json_object());
+	return jsonx_dump(brief);
+}
+
 static int append(const struct recorder *r, const struct hook_event *ev, struct error *e)
 {
 	_cleanup_close_ int fd = open(r->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	_cleanup_free_ char *head = xasprintf("{\"hook\":\"%s\",\"event\":", r->setup->name);
-	char tail[] = "}\n";
-	size_t len;
-	const char *text = hook_event_text(ev, &len);
-	struct iovec parts[] = { { head, strlen(head) }, { (void *)text, len }, { tail, 2 } };
+	_cleanup_free_ char *text = text_of(r, ev);
+	_cleanup_free_ char *line = xasprintf("{\"hook\":\"%s\",\"event\":%s}\n", r->setup->name, text);
+	size_t len = strlen(line);
 
-	if (fd < 0 || writev(fd, parts, 3) != (ssize_t)(strlen(head) + len + 2))
+	if (fd < 0 || write(fd, line, len) != (ssize_t)len)
 		return error_errno(e, errno, "cannot write %s", r->log);
 	return 0;
 }

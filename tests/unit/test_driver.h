@@ -21,6 +21,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,19 @@ static inline size_t count_entries(const char *path)
 	return n;
 }
 
+/* Exit status of a command line. */
+static inline int shell_status(const char *command)
+{
+	char *argv[] = { (char[]){ "sh" }, (char[]){ "-c" }, xstrdup(command), NULL };
+	pid_t pid;
+	int status;
+
+	ck_assert_int_eq(posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	free(argv[2]);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
 __attribute__((format(printf, 1, 2))) static inline void shell(const char *fmt, ...)
 {
 	_cleanup_free_ char *command = NULL;
@@ -128,7 +142,7 @@ __attribute__((format(printf, 1, 2))) static inline void shell(const char *fmt, 
 	va_start(ap, fmt);
 	command = xvasprintf(fmt, ap);
 	va_end(ap);
-	status = system(command);
+	status = shell_status(command);
 	ck_assert_msg(status == 0, "`%s` ended with %d", command, status);
 }
 

@@ -682,7 +682,7 @@ START_TEST(shares_blocks_where_it_can)
 {
 	if (skip_unless_root("shares_blocks_where_it_can"))
 		return;
-	if (system("command -v mkfs.btrfs > /dev/null") != 0) {
+	if (shell_status("command -v mkfs.btrfs > /dev/null") != 0) {
 		printf("SKIP shares_blocks_where_it_can: needs mkfs.btrfs\n");
 		return;
 	}
@@ -694,8 +694,8 @@ START_TEST(shares_blocks_where_it_can)
 	      in("m/a/large"), in("m/a/subvolume"));
 	write_text(in("m/a/subvolume/f"), "in a subvolume");
 	_cleanup_report_ struct report c = tree("copy", in("m/a"), in("m/b"), NULL);
-	bool same = system(text("cmp '%s' '%s'", in("m/a/large"), in("m/b/large"))) == 0 &&
-		    system(text("cmp '%s' '%s'", in("m/a/subvolume/f"), in("m/b/subvolume/f"))) == 0;
+	bool same = shell_status(text("cmp '%s' '%s'", in("m/a/large"), in("m/b/large"))) == 0 &&
+		    shell_status(text("cmp '%s' '%s'", in("m/a/subvolume/f"), in("m/b/subvolume/f"))) == 0;
 	_cleanup_report_ struct report r = tree("remove", in("m/a"), NULL, NULL);
 	shell("umount -l '%s'", in("m"));
 	ck_assert_msg(c.code == 0, "%s", c.e.message);
