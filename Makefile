@@ -110,10 +110,11 @@ stage-tsan:
 	@$(SUB) $(TSAN) everything
 	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(notdir $(UNIT) $(E2E))
 stage-lint:
-	@clang-format --dry-run -Werror $(FORMATTED)
 	@$(SUB) $(MANUALS)
-	@mandoc -T lint -W warning $(MANUALS) daemon/sharesd.8
-	@$(SUB) O=$(O)/clang CC=clang OPT="-O1 -g" everything tidy
+	@failed=; clang-format --dry-run -Werror $(FORMATTED) || failed="$$failed format"; \
+	mandoc -T lint -W warning $(MANUALS) daemon/sharesd.8 || failed="$$failed manual"; \
+	$(SUB) -k O=$(O)/clang CC=clang OPT="-O1 -g" everything tidy || failed="$$failed clang"; \
+	[ -z "$$failed" ] || { echo "lint found faults:$$failed"; exit 1; }
 
 everything: $(PROGRAMS) $(MANUALS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH)
 tidy: $(TIDY)
@@ -203,11 +204,12 @@ install: all ## installs below DESTDIR: programs, headers, unit, manual
 	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree
 	for h in $(HEADERS); do install -D -m 0644 $$h $(INCLUDE)/$$h || exit 1; done
 	install -d $(SHARE)/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONF)/sharesd
-	$(file >$(O)/sharesd.pc,$(PKG_CONFIG))install -m 0644 -t $(SHARE)/pkgconfig $(O)/sharesd.pc
+	$(file >$(O)/sharesd.pc,$(PKG_CONFIG))
+	install -m 0644 -t $(SHARE)/pkgconfig $(O)/sharesd.pc
 	sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' -e 's|/etc/|$(SYSCONF)/|' systemd/sharesd.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/sharesd.service
 	install -D -m 0644 client/sharesctl.bash $(SHARE)/bash-completion/completions/sharesctl
-	install -D -m 0644 -t $(SHARE)/man/man1 client/sharesctl.1
+	for m in client/sharesctl.1 daemon/sharesd.8 $(MANUALS); do install -D -m 0644 -t $(SHARE)/man/man$${m##*.} $$m || exit 1; done
 	install -D -m 0644 -t $(SHARE)/doc/sharesd README.md LICENSE
 	install -D -m 0755 -t $(SHARE)/doc/sharesd/examples/hooks hooks/examples/*
 	install -D -m 0644 -t $(SHARE)/doc/sharesd/examples conf/sharesd.conf

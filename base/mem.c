@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <jansson.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,11 @@ char *xasprintf(const char *fmt, ...)
 	p = xvasprintf(fmt, ap);
 	va_end(ap);
 	return p;
+}
+
+void mem_give_back(void)
+{
+	malloc_trim(0);
 }
 
 void mem_setup(void)

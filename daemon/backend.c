@@ -76,6 +76,17 @@ static void tell_loop(struct engine *en, const struct backend *b, bool gone)
 	queue_push(en->out, m);
 }
 
+void backend_show_hooks(struct engine *en, struct backend *b)
+{
+	_cleanup_json_ json_t *hooks = b->hooks ? hook_set_describe(b->hooks) : NULL;
+
+	if (!hooks || (b->shown_hooks && json_equal(hooks, b->shown_hooks)))
+		return;
+	json_decref(b->shown_hooks);
+	b->shown_hooks = take_ptr(hooks);
+	tell_loop(en, b, false);
+}
+
 static void tell_of_change(struct engine *en, const struct backend *b, enum backend_status status, const char *reason)
 {
 	json_t *about = jsonx_pack("{s:s,s:s,s:o}", "name", b->name, "driver", b->driver, "status_reason",
@@ -113,6 +124,7 @@ static void backend_free(struct backend *b)
 	free(b->reason);
 	json_decref(b->capabilities);
 	json_decref(b->to_measure);
+	json_decref(b->shown_hooks);
 	free(b);
 }
 

@@ -22,6 +22,7 @@ struct backend {
 	char *reason;
 	json_t *to_measure;   /* ids of the instances that the round of usage has before it, or NULL */
 	json_t *capabilities; /* the last stats published, or NULL */
+	json_t *shown_hooks;  /* as the loop was told last, or NULL */
 };
 
 /* Makes the engine's backends those of the conf: keeps who stays (with its driver's state where its own options did not
@@ -38,6 +39,8 @@ int backend_get(struct engine *en, const char *name, const char *param, struct b
 int backend_need_up(const struct backend *b, struct error *e);
 /* Not inside a transaction when the status changes: an event tells of it. */
 void backend_set_status(struct engine *en, struct backend *b, enum backend_status status, const char *reason);
+/* After hooks have run: tells the loop when one of them shows something else now, another process for one. */
+void backend_show_hooks(struct engine *en, struct backend *b);
 /* As get_backend answers: new reference. */
 json_t *backend_json(const struct backend *b);
 /* {"name","driver","capabilities"} for hook events: new reference. */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "daemon/access.h"
 #include "daemon/answers.h"
+#include "daemon/methods.h"
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
 
@@ -59,6 +60,28 @@ static int object_answer(struct engine *en, struct call *c, json_t **ret, struct
 
 /* ---- set_metadata ---- */
 
+static enum store_table metadata_row(const struct call *c, json_t **ret_row)
+{
+	*ret_row = c->access ? c->access : c->snapshot ? c->snapshot : c->share;
+	return c->access ? STORE_ACCESS_RULES : c->snapshot ? STORE_SNAPSHOTS : STORE_SHARES;
+}
+
+static json_t *patched_metadata(const struct call *c)
+{
+	json_t *row, *all, *v;
+	const char *key;
+
+	metadata_row(c, &row);
+	all = jsonx_get(row, "metadata") ? json_copy(jsonx_get(row, "metadata")) : json_object();
+	json_object_foreach(json_object_get(c->params, "metadata"), key, v) {
+		if (json_is_null(v))
+			json_object_del(all, key);
+		else
+			json_object_set(all, key, v);
+	}
+	return all;
+}
+
 static int metadata_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	int r = one_of(c, WORDS("share", "snapshot", "access"), e);
@@ -70,27 +93,20 @@ static int metadata_resolve(struct engine *en, struct call *c, struct error *e)
 	if (r < 0 && (r != -ENODEV || !c->share))
 		return r;
 	error_clear(e);
+	c->extra = patched_metadata(c);
+	if (json_object_size(c->extra) > METADATA_MAX)
+		return error_param(e, "metadata", "metadata: an object may have %d texts at most", METADATA_MAX);
 	return 0;
 }
 
 static int metadata_settle(struct engine *en, struct call *c, struct error *e)
 {
-	json_t *row = c->access ? c->access : c->snapshot ? c->snapshot : c->share, *old = jsonx_get(row, "metadata"), *v;
-	enum store_table t = c->access ? STORE_ACCESS_RULES : c->snapshot ? STORE_SNAPSHOTS : STORE_SHARES;
-	json_t *all = old ? json_copy(old) : json_object(), *object = NULL;
-	_cleanup_json_ json_t *fields = jsonx_pack("{s:o,s:o}", "metadata", all, "updated_at", now_json());
+	json_t *row, *object = NULL;
+	enum store_table t = metadata_row(c, &row);
+	_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:o}", "metadata", c->extra, "updated_at", now_json());
 	_cleanup_free_ char *type = xasprintf("%s.metadata", c->object_kind);
-	const char *key;
 	int r;
 
-	json_object_foreach(json_object_get(c->params, "metadata"), key, v) {
-		if (json_is_null(v))
-			json_object_del(all, key);
-		else
-			json_object_set(all, key, v);
-	}
-	if (json_object_size(all) > 256)
-		return error_param(e, "metadata", "an object may have 256 texts of metadata at most");
 	if ((r = store_update(en->st, t, c->object_id, fields, e)) < 0 || (r = object_answer(en, c, &object, e)) < 0)
 		return r;
 	call_event(c, type, object);
@@ -188,9 +204,11 @@ const struct call_ops ops_test_hook = { .resolve = test_resolve, .drive = test_d
 
 static int orphans_resolve(struct engine *en, struct call *c, struct error *e)
 {
-	const char *name = jsonx_str(c->params, "backend");
+	const char *name = jsonx_str(c->params, "backend"), *after = jsonx_str(c->params, "after");
 	int r;
 
+	if (after && (!*after || after[strspn(after, "0123456789")] || strlen(after) > 18))
+		return error_param(e, "after", "after must be the `next` of an answer to the same method");
 	if (!name)
 		return 0;
 	if ((r = backend_get(en, name, "backend", &c->backend, e)) < 0)

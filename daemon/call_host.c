@@ -222,10 +222,11 @@ static void put_rules_in_force(struct engine *en, struct call *c, json_t *share,
 		json_array_append_new(json_object_get(c->extra, "rules_failed"),
 				      jsonx_pack("{s:O,s:O,s:s}", "share_id", json_object_get(share, "id"), "instance_id",
 						 json_object_get(instance, "id"), "reason", e.message));
-	} else {
+	} else if (json_object_size(rules) > 0) {
 		json_array_append_new(json_object_get(c->extra, "rules"),
-				      jsonx_pack("{s:O,s:o}", "instance_id", json_object_get(instance, "id"), "rules", rules));
+				      jsonx_pack("{s:O,s:O}", "instance_id", json_object_get(instance, "id"), "rules", rules));
 	}
+	json_decref(rules);
 	call_free(one);
 }
 

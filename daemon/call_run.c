@@ -182,6 +182,8 @@ static void send_back(struct engine *en, struct call *c)
 	if (c->result == 0)
 		add_secret(en, c);
 	answer_twins(en, c);
+	if (c->hooks)
+		backend_show_hooks(en, c->backend);
 	record_send(en, c, true);
 }
 
@@ -234,12 +236,21 @@ static bool wants_post(const struct call *c)
 	return c->hooks && c->result == 0 && !c->dry_run && hook_set_wants(c->hook_set, HOOK_POST, c->method->name);
 }
 
-/* Its backend is not there: nothing was changed, and the rows say so. Else the object has its error state. */
+/* Its backend is not there, or the driver refused what was asked for: nothing was changed. */
+static bool changed_nothing(const struct error *cause)
+{
+	if (cause->kind == ERR_BACKEND_DOWN)
+		return true;
+	return jsonx_get(cause->data, "param") && (cause->kind == ERR_INVALID_PARAMS || cause->kind == ERR_NOT_FOUND ||
+						   cause->kind == ERR_ALREADY_EXISTS || cause->kind == ERR_NOT_SUPPORTED);
+}
+
+/* Where nothing was changed the rows say so. Else the object has its error state. */
 static int write_failure(struct engine *en, struct call *c, struct error *e)
 {
 	const struct call_ops *ops = c->method->ops;
 
-	if (c->err.kind != ERR_BACKEND_DOWN || !ops->undo)
+	if (!changed_nothing(&c->err) || !ops->undo)
 		return ops->fail ? ops->fail(en, c, &c->err, e) : 0;
 	c->forgotten = true;
 	return ops->undo(en, c, e);
@@ -289,6 +300,11 @@ static void lose_result(struct engine *en, struct call *c, struct error *e)
 {
 	_cleanup_free_ char *reason = xasprintf("the result of a %s could not be stored: %s", c->method->name, e->message);
 
+	if (c->method->kind != METHOD_HOOKED) {
+		c->committed = false;
+		set_error(c, e, "store");
+		return;
+	}
 	error_prefix(e, "the driver was called, and its result could not be stored; it is decided as soon as the store can be written");
 	set_error(c, e, "store");
 	if (c->backend && c->committed)

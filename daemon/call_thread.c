@@ -177,9 +177,11 @@ static void handle(struct engine *en, struct message *m)
 		break;
 	case MSG_PERIODIC:
 		periodic_run(en, m->name);
+		mem_give_back();
 		break;
 	case MSG_USAGE:
 		usage_round(en, m->name);
+		mem_give_back();
 		break;
 	case MSG_EVENT:
 		record_event(en, m->name, take_ptr(m->json));

@@ -101,6 +101,12 @@ static void take_message(struct running *run, struct message *m)
 	}
 }
 
+/* It carries something of each share of its backend. */
+static bool is_large(const struct message *m)
+{
+	return m->type == MSG_ANSWER && strcmp(m->call->method->name, "init_host") == 0;
+}
+
 static void on_engine(evutil_socket_t fd, short what, void *arg)
 {
 	struct running *run = arg;
@@ -110,8 +116,12 @@ static void on_engine(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	/* A bounded round, so that clients are served in between; the descriptor stays readable while more is there. */
 	for (int i = 0; i < 64 && (m = queue_pop(run->s.out)); i++) {
+		bool large = is_large(m);
+
 		take_message(run, m);
 		message_free(m);
+		if (large)
+			mem_give_back();
 	}
 }
 

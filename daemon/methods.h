@@ -30,6 +30,8 @@ enum param_type {
 	PARAM_STRINGS,  /* array of strings */
 };
 
+#define METADATA_MAX 256 /* texts that an object may have */
+
 struct param {
 	const char *name;
 	enum param_type type;

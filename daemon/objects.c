@@ -136,11 +136,24 @@ static void copy_members(json_t *to, const json_t *row, const char *const *names
 	}
 }
 
+/* A hook may have said no more than where it is. */
+static json_t *whole_location(json_t *l)
+{
+	_cleanup_json_ json_t *defaults = jsonx_pack("{s:b,s:b,s:{}}", "preferred", 0, "is_admin_only", 0, "metadata");
+	json_t *whole = json_copy(l);
+
+	json_object_update_missing(whole, defaults);
+	return whole;
+}
+
 static void show_locations(json_t *to, const json_t *instance_row)
 {
-	json_t *l = object_locations(instance_row);
+	json_t *list = json_array(), *l;
+	size_t i;
 
-	json_object_set_new(to, "export_locations", l ? json_incref(l) : json_array());
+	json_array_foreach(object_locations(instance_row), i, l)
+		json_array_append_new(list, whole_location(l));
+	json_object_set_new(to, "export_locations", list);
 }
 
 json_t *object_instance(const json_t *row)

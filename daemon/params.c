@@ -97,6 +97,8 @@ static int check_texts(const struct param *p, const json_t *v, struct error *e)
 
 	if (!json_is_object(v))
 		return error_param(e, p->name, "%s must be an object of strings", p->name);
+	if (json_object_size(v) > METADATA_MAX)
+		return error_param(e, p->name, "%s: an object may have %d texts at most", p->name, METADATA_MAX);
 	json_object_foreach((json_t *)v, key, text) {
 		if (strlen(key) < 1 || strlen(key) > 255)
 			return error_param(e, p->name, "%s: a key must have 1 to 255 characters", p->name);
@@ -292,10 +294,11 @@ static json_t *bare_schema(const struct param *p)
 	case PARAM_OWNER:
 		return json_pack("{s:[s,s]}", "type", "integer", "string");
 	case PARAM_METADATA:
-		return json_pack("{s:s,s:{s:s,s:i}}", "type", "object", "additionalProperties", "type", "string", "maxLength", 4095);
+		return json_pack("{s:s,s:i,s:{s:s,s:i}}", "type", "object", "maxProperties", METADATA_MAX, "additionalProperties", "type",
+				 "string", "maxLength", 4095);
 	case PARAM_PATCH:
-		return json_pack("{s:s,s:{s:[s,s],s:i}}", "type", "object", "additionalProperties", "type", "string", "null",
-				 "maxLength", 4095);
+		return json_pack("{s:s,s:i,s:{s:[s,s],s:i}}", "type", "object", "maxProperties", METADATA_MAX, "additionalProperties",
+				 "type", "string", "null", "maxLength", 4095);
 	case PARAM_OBJECT:
 		return json_pack("{s:s}", "type", "object");
 	case PARAM_RULES:

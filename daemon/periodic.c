@@ -121,6 +121,7 @@ void periodic_run(struct engine *en, const char *name)
 			log_warning("the periodic hooks are left out this time: %s", e.message);
 		else
 			m->json = run_hooks(b, c, data);
+		backend_show_hooks(en, b);
 		call_free(c);
 		log_context_clear();
 	}

@@ -108,12 +108,13 @@ int need_snapshot_status(struct engine *en, const struct call *c, const char *co
 int need_capacity(const struct backend *b, uint64_t bytes, struct error *e)
 {
 	uint64_t total = (uint64_t)jsonx_int(b->capabilities, "total_bytes"), reserved;
+	uint64_t percent = (uint64_t)settings_int(b->settings, "reserved_percentage");
 	uint64_t unused = (uint64_t)jsonx_int(b->capabilities, "free_bytes");
 	char want[32], have[32];
 
 	if (!jsonx_get(b->capabilities, "free_bytes"))
 		return 0;
-	reserved = total / 100 * (uint64_t)settings_int(b->settings, "reserved_percentage");
+	reserved = total / 100 * percent + total % 100 * percent / 100;
 	unused = unused > reserved ? unused - reserved : 0;
 	if (bytes <= unused)
 		return 0;

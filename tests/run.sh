@@ -18,13 +18,15 @@ count_of() { # OUTPUT WORD: the number after it in Check's line, or nothing
 
 # One program: its output, and a line "passed failed skipped seconds" beside it.
 one() {
-	local out=$1 name rc=0 begin checks failed skipped
+	local out=$1 name rc=0 begin checks failed errors skipped
 	shift
 	name=$(basename "$1")
 	begin=$EPOCHREALTIME
 	$RUNNER "$@" >"$out" 2>&1 </dev/null || rc=$?
 	checks=$(count_of "$out" Checks)
-	failed=$(($(count_of "$out" Failures) + $(count_of "$out" Errors)))
+	failed=$(count_of "$out" Failures)
+	errors=$(count_of "$out" Errors)
+	failed=$((${failed:-0} + ${errors:-0}))
 	if [ "$name" = demo.sh ]; then
 		checks=1 failed=$((rc != 0))
 	elif [ -z "$checks" ]; then

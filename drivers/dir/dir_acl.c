@@ -106,6 +106,54 @@ int dir_acl_set(int fd, const struct dir_acl_user *users, size_t n)
 	return acl_set_fd(fd, wanted) < 0 ? -errno : 0;
 }
 
+/* What must not be added twice. `perms_of_group` gets those of the owning group. */
+static int look_through(acl_t acl, const struct dir_acl_user *users, size_t n, bool *named, bool *ret_mask,
+			unsigned *perms_of_group)
+{
+	acl_entry_t entry;
+	acl_tag_t tag;
+	int r;
+
+	for (r = acl_get_entry(acl, ACL_FIRST_ENTRY, &entry); r == 1; r = acl_get_entry(acl, ACL_NEXT_ENTRY, &entry)) {
+		id_t *id;
+
+		if (acl_get_tag_type(entry, &tag) < 0 || (tag == ACL_GROUP_OBJ && get_perms(entry, perms_of_group) < 0))
+			return -errno;
+		*ret_mask |= tag == ACL_MASK;
+		if (tag != ACL_USER)
+			continue;
+		id = acl_get_qualifier(entry);
+		if (!id)
+			return -errno;
+		for (size_t i = 0; i < n; i++)
+			named[i] |= users[i].uid == *id;
+		acl_free(id);
+	}
+	return r < 0 ? -errno : 0;
+}
+
+int dir_acl_add(int fd, const struct dir_acl_user *users, size_t n)
+{
+	_cleanup_acl_ acl_t acl = acl_get_fd(fd);
+	_cleanup_free_ bool *named = xcalloc(n + 1, sizeof *named);
+	unsigned group = 0;
+	bool mask = false;
+	int r;
+
+	if (!acl)
+		return -errno;
+	if (n == 0)
+		return 0;
+	if ((r = look_through(acl, users, n, named, &mask, &group)) < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (!named[i] && (r = add_entry(&acl, ACL_USER, &users[i].uid, users[i].perms)) < 0)
+			return r;
+	if (!mask && (r = add_entry(&acl, ACL_MASK, NULL, group)) < 0)
+		return r;
+	return acl_set_fd(fd, acl) < 0 ? -errno : 0;
+}
+
 int dir_acl_text(int fd, char **ret)
 {
 	_cleanup_acl_ acl_t acl = acl_get_fd(fd);

@@ -16,6 +16,9 @@ struct dir_acl_user {
 int dir_acl_shut(int fd);
 /* Only the owner (with what he has) and these users, in one step. */
 int dir_acl_set(int fd, const struct dir_acl_user *users, size_t n);
+/* Adds these users to who has access already, which keeps its mode, so that nobody notices: dir_acl_set is one step for
+ * whoever calls it, but some file systems change the mode first and the ACL a moment later. */
+int dir_acl_add(int fd, const struct dir_acl_user *users, size_t n);
 /* As text with numbers: owned by the caller. */
 int dir_acl_text(int fd, char **ret);
 /* ACL and mode as they were. */

@@ -156,7 +156,10 @@ static int apply(const struct gate *g, const struct dir_root *root, struct error
 	int r;
 
 	crash_step("dir: set a gate's ACL");
-	r = dir_acl_set(g->share->gate, g->users, g->n);
+	/* Being adopted: those who stay get their rule before the others lose what the mode gave. */
+	r = dir_object_is_available(g->share) ? 0 : dir_acl_add(g->share->gate, g->users, g->n);
+	if (r == 0)
+		r = dir_acl_set(g->share->gate, g->users, g->n);
 	if (r == -ENOSPC || r == -E2BIG || r == -ERANGE)
 		return error_set(e, ERR_NO_SPACE, -r,
 				 "the ACL of %s has no room for %zu rules: remove some, or give a group access inside",

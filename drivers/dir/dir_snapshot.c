@@ -171,9 +171,12 @@ static int exchange(const struct dir_root *r, const struct dir_object *share, in
 				 location, r->b->root);
 	}
 	crash_step("dir: the data are exchanged");
-	if ((n = dir_flush(parent, "the directory of the share's data", e)) < 0)
-		return n;
-	return dir_flush(staging, "the staging directory", e);
+	n = dir_flush(parent, "the directory of the share's data", e);
+	if (n == 0)
+		n = dir_flush(staging, "the staging directory", e);
+	if (n < 0)
+		(void)renameat2(staging, "data", parent, name, RENAME_EXCHANGE);
+	return n;
 }
 
 /* The mark says before what will be: whoever reads it sees by the data's inode whether it has come to pass. */

@@ -295,6 +295,16 @@ static double make_shares(struct wire *w)
 	return seconds() - begin;
 }
 
+/* Through the queue behind init_host: what that needed is given back by then. */
+static void settle(struct wire *w)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"publish_service_capabilities\","
+				   "\"params\":{\"backend\":\"bench\"}}\n";
+
+	for (int i = 0; i < 2; i++)
+		ask(w, line, sizeof line - 1);
+}
+
 static double print_memory(const char *title, pid_t pid)
 {
 	double all = (double)memory_of(pid, "VmRSS") / 1024, own = (double)memory_of(pid, "RssAnon") / 1024;
@@ -318,6 +328,7 @@ static void measure_memory(void)
 	wire_close(w);
 	stop(pid);
 	pid = start_daemon("many", &w);
+	settle(w);
 	after = print_memory("with 10,000 shares, after a restart", pid);
 	most = after > most ? after : most;
 	wire_close(w);

@@ -37,9 +37,7 @@ static bool has_type(const json_t *types, const json_t *value)
 
 	if (json_is_string(types))
 		return is_type(value, json_string_value(types));
-	json_array_foreach(types, i, t)
-		if (is_type(value, json_string_value(t)))
-			return true;
+	json_array_foreach(types, i, t) if (is_type(value, json_string_value(t))) return true;
 	return false;
 }
 
@@ -48,9 +46,7 @@ static bool is_one_of(const json_t *list, const json_t *value)
 	size_t i;
 	json_t *one;
 
-	json_array_foreach(list, i, one)
-		if (json_equal(one, value))
-			return true;
+	json_array_foreach(list, i, one) if (json_equal(one, value)) return true;
 	return false;
 }
 
@@ -69,15 +65,17 @@ static const json_t *follow(const json_t *doc, const json_t *schema)
 
 static void check_members(const json_t *doc, const json_t *schema, const json_t *value, const char *where)
 {
-	json_t *properties = json_object_get(schema, "properties"), *more = json_object_get(schema, "additionalProperties"), *member;
+	json_t *properties = json_object_get(schema, "properties"),
+	       *more = json_object_get(schema, "additionalProperties"), *member;
 	const char *key;
 	char path[1024];
 	size_t i;
 
-	json_array_foreach(json_object_get(schema, "required"), i, member)
-		if (!json_object_get(value, json_string_value(member)))
-			wrong(value, where, json_string_value(member));
-	json_object_foreach((json_t *)value, key, member) {
+	json_array_foreach(json_object_get(schema, "required"), i,
+			   member) if (!json_object_get(value, json_string_value(member)))
+		wrong(value, where, json_string_value(member));
+	json_object_foreach((json_t *)value, key, member)
+	{
 		const json_t *known = json_object_get(properties, key);
 
 		snprintf(path, sizeof path, "%.900s.%s", where, key);
@@ -92,8 +90,10 @@ static void check_members(const json_t *doc, const json_t *schema, const json_t 
 
 void check_schema(const json_t *doc, const json_t *schema, const json_t *value, const char *where)
 {
-	const json_t *s = follow(doc, schema), *items = json_object_get(s, "items"), *types = json_object_get(s, "type");
-	const json_t *choices = json_object_get(s, "enum"), *least = json_object_get(s, "minimum"), *most = json_object_get(s, "maximum");
+	const json_t *s = follow(doc, schema), *items = json_object_get(s, "items"),
+		     *types = json_object_get(s, "type");
+	const json_t *choices = json_object_get(s, "enum"), *least = json_object_get(s, "minimum"),
+		     *most = json_object_get(s, "maximum");
 	size_t i;
 	json_t *one;
 
@@ -106,9 +106,7 @@ void check_schema(const json_t *doc, const json_t *schema, const json_t *value, 
 		wrong(value, where, "out of the range described");
 	if (json_is_object(value))
 		check_members(doc, s, value, where);
-	json_array_foreach(value, i, one)
-		if (items)
-			check_schema(doc, items, one, where);
+	json_array_foreach(value, i, one) if (items) check_schema(doc, items, one, where);
 }
 
 json_t *described_method(const json_t *doc, const char *method)
@@ -116,9 +114,7 @@ json_t *described_method(const json_t *doc, const char *method)
 	size_t i;
 	json_t *m;
 
-	json_array_foreach(at(doc, "methods"), i, m)
-		if (strcmp(str_at(m, "name"), method) == 0)
-			return m;
+	json_array_foreach(at(doc, "methods"), i, m) if (strcmp(str_at(m, "name"), method) == 0) return m;
 	ck_abort_msg("rpc.discover does not describe %s", method);
 	return NULL;
 }
@@ -129,12 +125,13 @@ static const json_t *choose(const json_t *doc, const json_t *schema, const json_
 	json_t *any = json_object_get(schema, "anyOf"), *one, *member;
 	size_t i, k;
 
-	json_array_foreach(any, i, one) {
+	json_array_foreach(any, i, one)
+	{
 		const json_t *s = follow(doc, one);
 		bool fits = true;
 
-		json_array_foreach(json_object_get(s, "required"), k, member)
-			fits = fits && json_object_get(result, json_string_value(member));
+		json_array_foreach(json_object_get(s, "required"), k, member) fits =
+			fits && json_object_get(result, json_string_value(member));
 		if (fits)
 			return s;
 	}
@@ -155,14 +152,15 @@ static void check_params(const json_t *doc, const char *method, const json_t *pa
 	const char *name;
 	size_t i;
 
-	json_object_foreach((json_t *)params, name, value) {
+	json_object_foreach((json_t *)params, name, value)
+	{
 		bool known = false;
 
-		json_array_foreach(described, i, p)
-			if (strcmp(str_at(p, "name"), name) == 0) {
-				check_schema(doc, at(p, "schema"), value, name);
-				known = true;
-			}
+		json_array_foreach(described, i, p) if (strcmp(str_at(p, "name"), name) == 0)
+		{
+			check_schema(doc, at(p, "schema"), value, name);
+			known = true;
+		}
 		ck_assert_msg(known, "%s takes a parameter %s that is not described", method, name);
 	}
 }

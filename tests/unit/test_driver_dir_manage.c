@@ -205,8 +205,8 @@ END_TEST
 
 START_TEST(gives_back_and_takes_its_own_shares)
 {
-	struct driver_share s = share_at(SHARE_1, "one", "one"), again = share_at(SHARE_2, "again", "one"),
-			    inside = again;
+	struct driver_share s = share_at(SHARE_1, "one", "one"), again = share_at(SHARE_2, "again", "one");
+	struct driver_share inside = again, other = share_named(CALL_3, "one");
 	struct outcome o;
 
 	no_user_xattrs = _i;
@@ -223,8 +223,7 @@ START_TEST(gives_back_and_takes_its_own_shares)
 	o = WELL(&b, list_objects, .id = CALL_1);
 	ck_assert_uint_eq(json_array_size(json_object_get(o.values, "objects")), 0);
 	outcome_clear(&o);
-	FAILS(&b, ERR_ALREADY_EXISTS, create_share, .id = CALL_1,
-	      .share = &(struct driver_share){ .id = CALL_3, .name = "one" });
+	FAILS(&b, ERR_ALREADY_EXISTS, create_share, .id = CALL_1, .share = &other);
 
 	inside.provider_location = "one/data";
 	FAILS(&b, ERR_INVALID_PARAMS, manage_existing, .id = CALL_3, .share = &inside);

@@ -120,8 +120,8 @@ START_TEST(copies_files_with_all_that_is_theirs)
 {
 	make_dir("a");
 	write_text(in("a/plain"), "content\n");
-	ck_assert_int_eq(chmod(in("a/plain"), 0444), 0);
 	ck_assert_int_eq(setxattr(in("a/plain"), "user.colour", "red", 3, 0), 0);
+	ck_assert_int_eq(chmod(in("a/plain"), 0444), 0);
 	write_text(in("a/empty"), "");
 	ck_assert_int_eq(symlink("/nowhere/at all", in("a/link")), 0);
 	ck_assert_int_eq(mkfifo(in("a/fifo"), 0620), 0);
@@ -344,7 +344,8 @@ START_TEST(trees_of_any_depth)
 	/* Neither descriptors nor stack grow with the depth. */
 	make_deep("a");
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-	ck_assert_int_gt(measured("a"), DEPTH);
+	_cleanup_report_ struct report m = tree("measure", in("a"), NULL, NULL);
+	ck_assert_int_eq(jsonx_int(m.result, "files"), 1);
 	copy("a", "b");
 	ck_assert(has_bottom("b"));
 	_cleanup_report_ struct report r = tree("remove", in("a"), NULL, NULL);
