@@ -270,13 +270,14 @@ static int create_settle(struct engine *en, struct call *c, struct error *e)
 			    json_object_get(c->results, "export_locations"));
 	if (jsonx_get(c->results, "provider_location"))
 		json_object_set(fields, "provider_location", json_object_get(c->results, "provider_location"));
+	/* The rows are ours, made a moment ago: what is written is also how they read now. */
+	json_object_update(c->instance, fields);
 	if ((r = set_instance(en, c, fields, e)) < 0)
 		return r;
 	if (!json_equal(jsonx_get(c->share, "metadata"), jsonx_get(c->results, "metadata")) &&
 	    (r = set_share(en, c, jsonx_pack("{s:O}", "metadata", json_object_get(c->results, "metadata")), e)) < 0)
 		return r;
-	if ((r = reload_rows(en, c, e)) < 0)
-		return r;
+	json_object_set(c->share, "metadata", json_object_get(c->results, "metadata"));
 	share_event(en, c);
 	return 0;
 }

@@ -266,7 +266,7 @@ static const struct method table[] = {
 	  .params = PARAMS(P_PAGE),
 	  .result = "calls",
 	  .read = read_list_calls,
-	  .help = "Lists calls, the newest first: queued, running and the last 1000." },
+	  .help = "Lists calls in the order they began: the last 1000, then those that run or wait." },
 	{ .name = "list_hooks", .kind = METHOD_READ, .params = PARAMS(P_BACKEND(false), P_PAGE), .result = "hooks", .read = read_list_hooks, .help = "Lists the hooks of the backends." },
 	{ .name = "get_hook",
 	  .kind = METHOD_READ,

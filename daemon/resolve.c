@@ -269,7 +269,7 @@ void share_event(struct engine *en, struct call *c)
 	json_t *o;
 
 	call_forget_shown(c);
-	if (answer_share(en, c, &o, NULL) < 0)
+	if (object_share(en->st, c->share, &o, NULL) < 0)
 		return;
 	c->shown = json_incref(o);
 	status_event(c, "share", o);

@@ -123,12 +123,13 @@ static int check_directory(const struct search *s, struct error *e)
 
 	if (fstatat(s->fd, DIR_META, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return error_param(e, PARAM, "%s is the root of a backend", s->location);
-	if (geteuid() != 0 && s->st.st_uid != geteuid())
-		return error_set(e, ERR_NOT_SUPPORTED, EPERM,
-				 "%s belongs to user %u, and the daemon runs as user %u: only root can manage "
-				 "directories of others",
-				 s->location, (unsigned)s->st.st_uid, (unsigned)geteuid());
-	return 0;
+	if (geteuid() == 0 || s->st.st_uid == geteuid())
+		return 0;
+	error_set(e, ERR_NOT_SUPPORTED, EPERM,
+		  "%s belongs to user %u, and the daemon runs as user %u: only root can manage directories of others",
+		  s->location, (unsigned)s->st.st_uid, (unsigned)geteuid());
+	error_add(e, "param", json_string(PARAM));
+	return -EPERM;
 }
 
 /* ---- what is there ---- */

@@ -232,9 +232,18 @@ static void check_sanitizers(const struct fixture *f)
 
 /* ---- start and stop ---- */
 
+/* Another user may not be able to reach the build. */
+static void copy_programs(const struct fixture *f)
+{
+	ck_assert_int_eq(shell(NULL, "mkdir -p '%s/bin' && cp '%s' '%s' '%s' '%s' '%s/bin'", f->dir,
+			       program_path("sharesd"), program_path("sharesctl"), program_path("sharesd-contain"),
+			       program_path("sharesd-tree"), f->dir),
+			 0);
+}
+
 static _Noreturn void become_daemon(const struct fixture *f, const char *const *env, uid_t uid)
 {
-	const char *program = program_path("sharesd");
+	const char *program = uid == (uid_t)-1 ? program_path("sharesd") : fixture_path(f, "bin/sharesd");
 	int log = open(f->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	int null = open("/dev/null", O_RDWR);
 
@@ -258,6 +267,8 @@ static _Noreturn void become_daemon(const struct fixture *f, const char *const *
 void fixture_spawn(struct fixture *f, const char *const *env, uid_t uid)
 {
 	ck_assert_int_eq(f->pid, 0);
+	if (uid != (uid_t)-1 && !exists(fixture_path(f, "bin")))
+		copy_programs(f);
 	if (uid != (uid_t)-1)
 		ck_assert_int_eq(shell(NULL, "chown -R %u:%u '%s'", (unsigned)uid, (unsigned)uid, f->dir), 0);
 	fflush(NULL);

@@ -25,7 +25,8 @@ struct fixture {
 struct fixture *fixture_new(const char *body);
 void fixture_conf(struct fixture *f, const char *body); /* writes the conf file anew */
 /* Starts the daemon and waits until the socket answers and no backend is "starting" (fails the test after 20 s).
- * `env`: "NAME=value" .. NULL-terminated, in addition; or NULL. `uid`: run as that user (root only), or (uid_t)-1. */
+ * `env`: "NAME=value" .. NULL-terminated, in addition; or NULL. `uid`: run as that user (root only;
+ * then all below DIR is given to it, and the programs lie in DIR/bin), or (uid_t)-1. */
 void fixture_start(struct fixture *f, const char *const *env, uid_t uid);
 /* Starts it without waiting. */
 void fixture_spawn(struct fixture *f, const char *const *env, uid_t uid);

@@ -450,7 +450,7 @@ START_TEST(hooks_change_under_a_call)
 	json_decref(call(f, "create_share_instance", "{s:s,s:i}", "name", "x", "size_bytes", 1));
 	ck_assert_int_eq(
 		shell(NULL,
-		      "cd %s/a/x/data && for i in $(seq 3000); do echo $i > f$i; done && head -c 100M /dev/zero > big",
+		      "cd %s/a/x/data && for i in $(seq 300); do echo $i > f$i; done && head -c 20M /dev/zero > big",
 		      f->dir),
 		0);
 	ck_assert_int_eq(unlink(fixture_path(f, "ran")), 0);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "tests/e2e/harness.h"
+#include "tests/e2e/harness_halves.h"
 #include "tests/e2e/harness_model.h"
 #include "tests/e2e/harness_recorder.h"
 
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define PIB 1125899906842624LL
@@ -46,7 +46,7 @@ static void add_config(struct configs *all, struct config c)
 	all->list[all->n++] = c;
 }
 
-/* Every second one, from the first or from the second. */
+/* Of the backends every second one, for one of two daemons. */
 static struct configs half_of(const struct configs *all, size_t which)
 {
 	struct configs half = { 0 };
@@ -54,30 +54,6 @@ static struct configs half_of(const struct configs *all, size_t which)
 	for (size_t i = which; i < all->n; i += 2)
 		add_config(&half, all->list[i]);
 	return half;
-}
-
-/* In two processes with a daemon each, for two processors. A failure in the second has told Check its reason. */
-static void walk_halves(const struct configs *all, void (*walk)(const struct configs *half, void *data), void *data)
-{
-	const char *fork_mode = getenv("CK_FORK");
-	struct configs first = half_of(all, 0), second = half_of(all, 1);
-	int status = 0;
-	pid_t pid = -1;
-
-	fflush(NULL);
-	if (!fork_mode || strcmp(fork_mode, "no") != 0)
-		pid = fork();
-	if (pid == 0) {
-		walk(&second, data);
-		_exit(0);
-	}
-	walk(&first, data);
-	if (pid < 0)
-		walk(&second, data);
-	else if (waitpid(pid, &status, 0) != pid || status != 0)
-		_exit(1);
-	free(first.list);
-	free(second.list);
 }
 
 static struct model_row row_of(const struct config *c)
@@ -653,14 +629,16 @@ static void walk_some(const struct configs *some)
 	close_lane(&l);
 }
 
-static void walk_client(const struct configs *configs, void *data)
+static void walk_client(size_t which, void *configs)
 {
-	(void)data;
-	for (size_t from = 0; from < configs->n; from += BACKENDS) {
-		size_t left = configs->n - from;
+	struct configs half = half_of(configs, which);
 
-		walk_some(&(struct configs){ configs->list + from, left < BACKENDS ? left : BACKENDS });
+	for (size_t from = 0; from < half.n; from += BACKENDS) {
+		size_t left = half.n - from;
+
+		walk_some(&(struct configs){ half.list + from, left < BACKENDS ? left : BACKENDS });
 	}
+	free(half.list);
 }
 
 /* ---- origins start, timer and call ---- */
@@ -971,17 +949,22 @@ static void run_hosts(struct hosts *all)
 
 enum { HOSTS = 240 }; /* backends of one daemon: twice as many calls as it keeps records of are in flight between fetches */
 
-/* `every`: of the ways of each backend only each so-many-th. */
-static void walk_hosts(const struct configs *configs, void *every)
+struct walk {
+	struct configs configs;
+	size_t every; /* of the ways of each backend only each so-many-th */
+};
+
+static void walk_hosts(size_t which, void *data)
 {
-	size_t step = *(const size_t *)every;
+	const struct walk *w = data;
+	struct configs half = half_of(&w->configs, which);
 	struct hosts all = { .list = calloc(HOSTS, sizeof *all.list) };
 	unsigned total = 0;
 
 	ck_assert_ptr_nonnull(all.list);
-	for (size_t i = 0; i < configs->n; i++)
-		for (size_t way = i % step, n = hosts_of(&configs->list[i]); way < n; way += step) {
-			make_host(&all.list[all.n++], &configs->list[i], way, ++total);
+	for (size_t i = 0; i < half.n; i++)
+		for (size_t way = i % w->every, n = hosts_of(&half.list[i]); way < n; way += w->every) {
+			make_host(&all.list[all.n++], &half.list[i], way, ++total);
 			if (all.n == HOSTS) {
 				run_hosts(&all);
 				all.n = 0;
@@ -990,6 +973,7 @@ static void walk_hosts(const struct configs *configs, void *every)
 	if (all.n)
 		run_hosts(&all);
 	free(all.list);
+	free(half.list);
 }
 
 static void host_configs(struct configs *all, unsigned hooks, const char *const *mixtures, unsigned from_mask, unsigned fails)
@@ -1012,25 +996,23 @@ static void host_configs(struct configs *all, unsigned hooks, const char *const 
 START_TEST(test_hosts_of_one)
 {
 	static const char *const mixtures[] = { "u", "f", "i", NULL };
-	struct configs configs = { 0 };
-	size_t every = 1;
+	struct walk w = { .every = 1 };
 
-	host_configs(&configs, 1, mixtures, 0, 2);
-	walk_halves(&configs, walk_hosts, &every);
-	free(configs.list);
+	host_configs(&w.configs, 1, mixtures, 0, 2);
+	in_halves(walk_hosts, &w);
+	free(w.configs.list);
 }
 END_TEST
 
 START_TEST(test_hosts_of_more)
 {
 	static const char *const two[] = { "uu", NULL }, *const three[] = { "uuu", "fiu", NULL };
-	struct configs configs = { 0 };
-	size_t every = 11;
+	struct walk w = { .every = 11 };
 
-	host_configs(&configs, 2, two, 3, 1);
-	host_configs(&configs, 3, three, 7, 1);
-	walk_halves(&configs, walk_hosts, &every);
-	free(configs.list);
+	host_configs(&w.configs, 2, two, 3, 1);
+	host_configs(&w.configs, 3, three, 7, 1);
+	in_halves(walk_hosts, &w);
+	free(w.configs.list);
 }
 END_TEST
 
@@ -1041,7 +1023,7 @@ START_TEST(test_client)
 	for (unsigned mask = 0; mask < 8; mask++)
 		for (unsigned fails = 0; fails < 2; fails++)
 			client_configs(&all, (unsigned)_i, mask, fails);
-	walk_halves(&all, walk_client, NULL);
+	in_halves(walk_client, &all);
 	free(all.list);
 }
 END_TEST
