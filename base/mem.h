@@ -16,8 +16,8 @@ char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
-/* Gives free memory back to the system, which the allocator would keep: after work that is rare and as large as all that
- * there is. Any thread. */
+/* Gives free memory back to the system, which the allocator would keep: after work that is rare and as large as all
+ * that there is. Any thread. */
 void mem_give_back(void);
 
 /* Routes jansson's allocations through xmalloc. Call first in main, before any thread. */

@@ -19,7 +19,8 @@ struct conf_schema {
 	/* Names of the hook modules ("exec", "coproc", "journal"), for the check of hook_drivers; NULL-terminated.
 	 * NULL: any word before a colon passes. "journal" needs no argument. */
 	const char *const *module_names;
-	/* Names of the methods that run hooks, for `methods` of a hook section; NULL-terminated. NULL: any word passes. */
+	/* Names of the methods that run hooks, for `methods` of a hook section; NULL-terminated. NULL: any word passes.
+	 */
 	const char *const *method_names;
 };
 

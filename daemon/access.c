@@ -15,7 +15,8 @@
 
 static int bad_address(struct error *e, const char *to, const char *why)
 {
-	return error_param(e, "access_to", "\"%s\" %s: give an IPv4 or IPv6 address, or a network like 192.0.2.0/24", to, why);
+	return error_param(e, "access_to", "\"%s\" %s: give an IPv4 or IPv6 address, or a network like 192.0.2.0/24",
+			   to, why);
 }
 
 static bool has_host_bits(const unsigned char *addr, size_t bytes, unsigned long prefix)
@@ -67,7 +68,8 @@ static int canonical_cephx(const char *to, char **ret, struct error *e)
 {
 	for (const char *p = to; *p; p++)
 		if (*p <= ' ' || *p > '~' || *p == '.')
-			return error_param(e, "access_to", "\"%s\" is no cephx id: printable ASCII without dot and blank", to);
+			return error_param(e, "access_to",
+					   "\"%s\" is no cephx id: printable ASCII without dot and blank", to);
 	*ret = xstrdup(to);
 	return 0;
 }
@@ -84,14 +86,15 @@ int access_canonical(const char *type, const char *to, char **ret, struct error 
 int access_offered(const struct backend *b, const char *type, const char *level, struct error *e)
 {
 	if (type && !backend_offers(b, "access_types", type)) {
-		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" has no access rules of type %s: get_backend shows access_types",
-			  b->name, type);
+		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+			  "backend \"%s\" has no access rules of type %s: get_backend shows access_types", b->name,
+			  type);
 		error_add(e, "param", json_string("access_type"));
 		return -EOPNOTSUPP;
 	}
 	if (level && !backend_offers(b, "access_levels", level)) {
-		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" has no access level %s: get_backend shows access_levels",
-			  b->name, level);
+		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+			  "backend \"%s\" has no access level %s: get_backend shows access_levels", b->name, level);
 		error_add(e, "param", json_string("access_level"));
 		return -EOPNOTSUPP;
 	}
@@ -106,8 +109,8 @@ json_t *access_row(const char *share_id, const char *id, const char *type, const
 	char now[32];
 
 	text_now(now);
-	return jsonx_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:s}", "id", id, "share_id", share_id, "access_type", type,
-			  "access_to", to, "canonical", canonical, "access_level", level, "options",
+	return jsonx_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:s}", "id", id, "share_id", share_id, "access_type",
+			  type, "access_to", to, "canonical", canonical, "access_level", level, "options",
 			  options ? json_incref(options) : json_object(), "metadata",
 			  metadata ? json_incref(metadata) : json_object(), "created_at", now, "updated_at", now);
 }
@@ -116,15 +119,15 @@ int access_insert(struct engine *en, const json_t *row, const char *instance_id,
 {
 	const char *id = jsonx_str(row, "id");
 	_cleanup_free_ char *state_id = xasprintf("%s/%s", id, instance_id);
-	_cleanup_json_ json_t *s = jsonx_pack("{s:s,s:s,s:s,s:s}", "id", state_id, "access_id", id, "instance_id", instance_id,
-					      "state", state);
+	_cleanup_json_ json_t *s = jsonx_pack("{s:s,s:s,s:s,s:s}", "id", state_id, "access_id", id, "instance_id",
+					      instance_id, "state", state);
 	int r = store_insert(en->st, STORE_ACCESS_RULES, row, NULL, e);
 
 	return r < 0 ? r : store_insert(en->st, STORE_ACCESS_STATES, s, NULL, e);
 }
 
-int access_set_state(struct engine *en, const char *access_id, const char *instance_id, const char *state, const char *reason,
-		     struct error *e)
+int access_set_state(struct engine *en, const char *access_id, const char *instance_id, const char *state,
+		     const char *reason, struct error *e)
 {
 	_cleanup_free_ char *id = xasprintf("%s/%s", access_id, instance_id);
 	_cleanup_json_ json_t *fields = jsonx_pack("{s:s,s:o}", "state", state, "status_reason", jsonx_string(reason));
@@ -162,9 +165,8 @@ int access_wanted(struct engine *en, const char *share_id, const char *instance_
 	if (r < 0)
 		return r;
 	wanted = json_array();
-	json_array_foreach(rules, i, rule)
-		if (!is_leaving(en, jsonx_str(rule, "id"), instance_id))
-			json_array_append(wanted, rule);
+	json_array_foreach(rules, i, rule) if (!is_leaving(en, jsonx_str(rule, "id"), instance_id))
+		json_array_append(wanted, rule);
 	*ret = wanted;
 	return 0;
 }
@@ -176,16 +178,20 @@ static int check_rules(const struct backend *b, const json_t *rules, struct erro
 	const char *id, *key;
 	json_t *rule, *v;
 
-	json_object_foreach((json_t *)rules, id, rule) {
+	json_object_foreach((json_t *)rules, id, rule)
+	{
 		const char *state = jsonx_str(rule, "state");
 
 		if (!state || (strcmp(state, "active") != 0 && strcmp(state, "error") != 0))
 			return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
-					 "update_access of driver %s answered a rule without state active or error", b->driver);
-		json_object_foreach(rule, key, v)
-			if (strcmp(key, "state") != 0 && strcmp(key, "reason") != 0 && strcmp(key, "access_key") != 0)
-				return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
-						 "update_access of driver %s answered a rule with the unknown key \"%s\"", b->driver, key);
+					 "update_access of driver %s answered a rule without state active or error",
+					 b->driver);
+		json_object_foreach(rule, key, v) if (strcmp(key, "state") != 0 && strcmp(key, "reason") != 0 &&
+						      strcmp(key, "access_key") !=
+							      0) return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+										  "update_access of driver %s answered "
+										  "a rule with the unknown key \"%s\"",
+										  b->driver, key);
 	}
 	return 0;
 }
@@ -203,7 +209,8 @@ int access_apply(struct engine *en, struct call *c, const json_t *add, const jso
 		return r;
 	in = input_of(c);
 	input_rules_begin(in);
-	json_array_foreach(wanted, i, rule) {
+	json_array_foreach(wanted, i, rule)
+	{
 		/* What is to be changed is wanted as it will be. */
 		bool changes = update && strcmp(jsonx_str(update, "id"), jsonx_str(rule, "id")) == 0;
 
@@ -217,7 +224,8 @@ int access_apply(struct engine *en, struct call *c, const json_t *add, const jso
 		input_rule(in, RULES_UPDATE, update);
 	r = backend_invoke(en, c->backend, c, "update_access", in, &values, e);
 	if (r == 1)
-		return error_set(e, ERR_INTERNAL, EINVAL, "update_access of driver %s answered with long work", c->backend->driver);
+		return error_set(e, ERR_INTERNAL, EINVAL, "update_access of driver %s answered with long work",
+				 c->backend->driver);
 	if (r < 0 || (r = check_rules(c->backend, json_object_get(values, "rules"), e)) < 0)
 		return r;
 	*ret = json_incref(json_object_get(values, "rules"));
@@ -238,8 +246,7 @@ int access_deny_all(struct engine *en, struct call *c, struct error *e)
 		return r;
 	in = input_of(c);
 	input_rules_begin(in);
-	json_array_foreach(rules, i, rule)
-		input_rule(in, RULES_REMOVE, rule);
+	json_array_foreach(rules, i, rule) input_rule(in, RULES_REMOVE, rule);
 	r = backend_invoke(en, c->backend, c, "update_access", in, &values, e);
 	/* Nothing there to guard: what follows decides. */
 	if (r < 0 && e->kind == ERR_NOT_FOUND) {
@@ -254,10 +261,11 @@ int access_settle(struct engine *en, const struct call *c, const json_t *rules, 
 	const char *id, *key;
 	json_t *rule;
 
-	json_object_foreach((json_t *)rules, id, rule) {
+	json_object_foreach((json_t *)rules, id, rule)
+	{
 		_cleanup_free_ char *state_id = xasprintf("%s/%s", id, jsonx_str(c->instance, "id"));
-		_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:o}", "state", json_object_get(rule, "state"), "status_reason",
-							   jsonx_string(jsonx_str(rule, "reason")));
+		_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:o}", "state", json_object_get(rule, "state"),
+							   "status_reason", jsonx_string(jsonx_str(rule, "reason")));
 		int r;
 
 		if ((key = jsonx_str(rule, "access_key")))
@@ -276,7 +284,6 @@ json_t *access_states_json(const json_t *rules)
 	json_t *o = json_object(), *rule;
 	const char *id;
 
-	json_object_foreach((json_t *)rules, id, rule)
-		json_object_set(o, id, json_object_get(rule, "state"));
+	json_object_foreach((json_t *)rules, id, rule) json_object_set(o, id, json_object_get(rule, "state"));
 	return o;
 }

@@ -15,8 +15,8 @@ json_t *access_row(const char *share_id, const char *id, const char *type, const
 		   const char *level, json_t *options, json_t *metadata);
 /* Inserts the rule and its state on the instance. */
 int access_insert(struct engine *en, const json_t *row, const char *instance_id, const char *state, struct error *e);
-int access_set_state(struct engine *en, const char *access_id, const char *instance_id, const char *state, const char *reason,
-		     struct error *e);
+int access_set_state(struct engine *en, const char *access_id, const char *instance_id, const char *state,
+		     const char *reason, struct error *e);
 /* The rows of one rule. */
 int access_drop(struct engine *en, const char *access_id, const char *instance_id, struct error *e);
 

@@ -18,9 +18,8 @@ static int check_metadata(const char *name, const json_t *v, struct error *e)
 
 	if (!json_is_object(v))
 		return wrong(e, name, "must be an object of strings");
-	json_object_foreach((json_t *)v, key, text)
-		if (!json_is_string(text))
-			return wrong(e, name, "must be an object of strings");
+	json_object_foreach((json_t *)v, key,
+			    text) if (!json_is_string(text)) return wrong(e, name, "must be an object of strings");
 	return 0;
 }
 
@@ -31,7 +30,8 @@ static int check_location(const char *name, const json_t *l, struct error *e)
 
 	if (!path || !*path || strlen(path) > 4200)
 		return wrong(e, name, "must be an array of objects that each have a `path` (a string)");
-	json_object_foreach((json_t *)l, key, v) {
+	json_object_foreach((json_t *)l, key, v)
+	{
 		if (strcmp(key, "preferred") == 0 || strcmp(key, "is_admin_only") == 0) {
 			if (!json_is_boolean(v))
 				return wrong(e, name, "has a `preferred` or `is_admin_only` that is not true or false");
@@ -53,9 +53,7 @@ static int check_locations(const char *name, const json_t *v, struct error *e)
 
 	if (!json_is_array(v))
 		return wrong(e, name, "must be an array of export locations");
-	json_array_foreach(v, i, l)
-		if ((r = check_location(name, l, e)) < 0)
-			return r;
+	json_array_foreach(v, i, l) if ((r = check_location(name, l, e)) < 0) return r;
 	return 0;
 }
 
@@ -67,9 +65,7 @@ static int check_locations_by_id(const char *name, const json_t *v, struct error
 
 	if (!json_is_object(v))
 		return wrong(e, name, "must be an object from id to export locations");
-	json_object_foreach((json_t *)v, id, l)
-		if ((r = check_locations(name, l, e)) < 0)
-			return r;
+	json_object_foreach((json_t *)v, id, l) if ((r = check_locations(name, l, e)) < 0) return r;
 	return 0;
 }
 
@@ -81,20 +77,24 @@ static int check_members(const char *name, const json_t *v, const char *const *k
 
 	if (!json_is_object(v))
 		return wrong(e, name, "must be an object by id");
-	json_object_foreach((json_t *)v, id, one) {
+	json_object_foreach((json_t *)v, id, one)
+	{
 		if (!json_is_object(one))
 			return wrong(e, name, "must hold objects");
-		json_object_foreach(one, key, member) {
+		json_object_foreach(one, key, member)
+		{
 			const char *const *k = known;
 
 			while (*k && strcmp(*k, key) != 0)
 				k++;
 			if (!*k)
-				return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "%s has an unknown member \"%s\"", name, key);
+				return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "%s has an unknown member \"%s\"", name,
+						 key);
 			if (strcmp(key, "export_locations") == 0 && check_locations(name, member, e) < 0)
 				return -EBADMSG;
 			if (strcmp(key, "export_locations") != 0 && !json_is_string(member) && !json_is_null(member))
-				return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "%s: \"%s\" must be a string", name, key);
+				return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "%s: \"%s\" must be a string", name,
+						 key);
 		}
 	}
 	return 0;
@@ -114,9 +114,7 @@ static int check_words(const char *name, const json_t *v, struct error *e)
 
 	if (!json_is_array(v))
 		return wrong(e, name, "must be an array of strings");
-	json_array_foreach(v, i, w)
-		if (!json_is_string(w))
-			return wrong(e, name, "must be an array of strings");
+	json_array_foreach(v, i, w) if (!json_is_string(w)) return wrong(e, name, "must be an array of strings");
 	return 0;
 }
 
@@ -124,11 +122,21 @@ static const struct stat_key {
 	const char *name;
 	enum { STAT_BYTES, STAT_BOOL, STAT_WORDS, STAT_WORD } type;
 } stat_keys[] = {
-	{ "total_bytes", STAT_BYTES },	    { "free_bytes", STAT_BYTES },	  { "allocated_bytes", STAT_BYTES },
-	{ "size_enforced", STAT_BOOL },	    { "share_protos", STAT_WORDS },	  { "access_types", STAT_WORDS },
-	{ "access_levels", STAT_WORDS },    { "snapshots", STAT_BOOL },		  { "snapshot_consistent", STAT_BOOL },
-	{ "create_from_snapshot", STAT_BOOL }, { "revert", STAT_BOOL },		  { "shrink", STAT_BOOL },
-	{ "manage", STAT_BOOL },	    { "replication_type", STAT_WORD },	  { "reflink", STAT_BOOL },
+	{ "total_bytes", STAT_BYTES },
+	{ "free_bytes", STAT_BYTES },
+	{ "allocated_bytes", STAT_BYTES },
+	{ "size_enforced", STAT_BOOL },
+	{ "share_protos", STAT_WORDS },
+	{ "access_types", STAT_WORDS },
+	{ "access_levels", STAT_WORDS },
+	{ "snapshots", STAT_BOOL },
+	{ "snapshot_consistent", STAT_BOOL },
+	{ "create_from_snapshot", STAT_BOOL },
+	{ "revert", STAT_BOOL },
+	{ "shrink", STAT_BOOL },
+	{ "manage", STAT_BOOL },
+	{ "replication_type", STAT_WORD },
+	{ "reflink", STAT_BOOL },
 };
 
 static int check_stat(const char *name, const json_t *v, struct error *e)
@@ -138,7 +146,9 @@ static int check_stat(const char *name, const json_t *v, struct error *e)
 			continue;
 		switch (stat_keys[i].type) {
 		case STAT_BYTES:
-			return json_is_integer(v) && json_integer_value(v) >= 0 ? 0 : wrong(e, name, "must be a whole number of bytes");
+			return json_is_integer(v) && json_integer_value(v) >= 0
+				       ? 0
+				       : wrong(e, name, "must be a whole number of bytes");
 		case STAT_BOOL:
 			return json_is_boolean(v) ? 0 : wrong(e, name, "must be true or false");
 		case STAT_WORDS:
@@ -177,10 +187,22 @@ int answer_check_shape(const struct result_key *key, const char *name, const jso
 	return wrong(e, name, "has no shape");
 }
 
-#define LOCATIONS { .name = "export_locations", .shape = SHAPE_LOCATIONS }
-#define LOCATION { .name = "provider_location", .shape = SHAPE_STRING }
-#define METADATA { .name = "metadata", .shape = SHAPE_METADATA }
-#define SIZE { .name = "size_bytes", .shape = SHAPE_SIZE }
+#define LOCATIONS                                                                                                      \
+	{                                                                                                              \
+		.name = "export_locations", .shape = SHAPE_LOCATIONS                                                   \
+	}
+#define LOCATION                                                                                                       \
+	{                                                                                                              \
+		.name = "provider_location", .shape = SHAPE_STRING                                                     \
+	}
+#define METADATA                                                                                                       \
+	{                                                                                                              \
+		.name = "metadata", .shape = SHAPE_METADATA                                                            \
+	}
+#define SIZE                                                                                                           \
+	{                                                                                                              \
+		.name = "size_bytes", .shape = SHAPE_SIZE                                                              \
+	}
 
 /* What each slot may answer, and what it must. */
 static const struct slot_answer {
@@ -199,7 +221,9 @@ static const struct slot_answer {
 	{ "create_snapshot", { LOCATION, SIZE, METADATA }, NULL },
 	{ "revert_to_snapshot", { SIZE, LOCATIONS }, NULL },
 	{ "manage_existing_snapshot", { SIZE, LOCATION }, "provider_location" },
-	{ "create_replica", { { .name = "replica_state", .shape = SHAPE_STRING }, LOCATIONS, LOCATION }, "replica_state" },
+	{ "create_replica",
+	  { { .name = "replica_state", .shape = SHAPE_STRING }, LOCATIONS, LOCATION },
+	  "replica_state" },
 	{ "promote_replica", { { .name = "replicas", .shape = SHAPE_OBJECT } }, "replicas" },
 	{ "update_replica_state", { { .name = "replica_state", .shape = SHAPE_STRING } }, "replica_state" },
 	{ "create_replicated_snapshot", { { .name = "instances", .shape = SHAPE_OBJECT } }, "instances" },
@@ -228,7 +252,9 @@ static int check_key(const struct slot_answer *a, const char *name, const json_t
 {
 	/* Bytes in use may be none, unlike a size. */
 	if (a && strcmp(name, "used_bytes") == 0)
-		return json_is_integer(v) && json_integer_value(v) >= 0 ? 0 : wrong(e, name, "must be a whole number of bytes");
+		return json_is_integer(v) && json_integer_value(v) >= 0
+			       ? 0
+			       : wrong(e, name, "must be a whole number of bytes");
 	for (const struct result_key *k = a ? a->keys : NULL; k && k->name; k++)
 		if (strcmp(k->name, name) == 0 || strcmp(k->name, "*") == 0)
 			return answer_check_shape(k, name, v, e);
@@ -242,9 +268,7 @@ int answer_check(const char *slot, const json_t *values, struct error *e)
 	json_t *v;
 	int r = 0;
 
-	json_object_foreach((json_t *)values, name, v)
-		if ((r = check_key(a, name, v, e)) < 0)
-			break;
+	json_object_foreach((json_t *)values, name, v) if ((r = check_key(a, name, v, e)) < 0) break;
 	if (r == 0 && a && a->required && !json_object_get(values, a->required))
 		r = error_set(e, ERR_DRIVER_FAILED, EBADMSG, "\"%s\" is missing in its answer", a->required);
 	if (r < 0)

@@ -27,7 +27,8 @@ int backend_get(struct engine *en, const char *name, const char *param, struct b
 	struct backend *b = backend_find(en, name);
 
 	if (!b || b->gone) {
-		error_set(e, ERR_NOT_FOUND, ENOENT, "there is no backend \"%s\": list_backends shows those of the conf file", name);
+		error_set(e, ERR_NOT_FOUND, ENOENT,
+			  "there is no backend \"%s\": list_backends shows those of the conf file", name);
 		error_add(e, "param", json_string(param));
 		error_add(e, "backend", jsonx_string(name));
 		return -ENOENT;
@@ -239,7 +240,8 @@ static int identity(struct engine *en, const struct conf_section *s, char **ret_
 		return r;
 	if (used)
 		return error_set(e, ERR_BACKEND_DOWN, EBUSY,
-				 "the store holds shares of driver %s on backend \"%s\", and the conf file says %s: give the new "
+				 "the store holds shares of driver %s on backend \"%s\", and the conf file says %s: "
+				 "give the new "
 				 "one another name",
 				 driver, s->title, s->keyword);
 	if ((r = forget_identity(en, jsonx_str(row, "id"), e)) < 0)
@@ -279,7 +281,8 @@ int backend_prepare(struct engine *en, struct backend *b, struct error *e)
 	int r;
 
 	if (!b->ops || !s)
-		return error_set(e, ERR_BACKEND_DOWN, ENODEV, "it is not in the conf file: put its section back, or delete its shares");
+		return error_set(e, ERR_BACKEND_DOWN, ENODEV,
+				 "it is not in the conf file: put its section back, or delete its shares");
 	if (!b->id && (r = identity(en, s, &b->id, e)) < 0)
 		return r;
 	if ((r = make_state(b, e)) < 0)
@@ -303,7 +306,7 @@ static void renew(struct engine *en, struct backend *b, struct conf *conf, const
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	if (b->state && b->settings && !same_driver_options(b->ops, b->settings, s->settings)) {
+	if (b->ops && b->state && b->settings && !same_driver_options(b->ops, b->settings, s->settings)) {
 		b->ops->destroy(b->state);
 		b->state = NULL;
 		b->status = BACKEND_STARTING;
@@ -348,7 +351,8 @@ static void take_out(struct engine *en, struct backend *b)
 	}
 }
 
-/* Shares whose backend's section is gone since the last start: they stay listed, and their backend says why it is down. */
+/* Shares whose backend's section is gone since the last start: they stay listed, and their backend says why it is down.
+ */
 static int add_orphaned(struct engine *en, struct error *e)
 {
 	_cleanup_json_ json_t *rows = NULL;
@@ -358,7 +362,8 @@ static int add_orphaned(struct engine *en, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		const char *name = jsonx_str(row, "name");
 		bool used;
 
@@ -418,9 +423,8 @@ bool backend_offers(const struct backend *b, const char *capability, const char 
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(json_object_get(b->capabilities, capability), i, v)
-		if (json_is_string(v) && strcmp(json_string_value(v), word) == 0)
-			return true;
+	json_array_foreach(json_object_get(b->capabilities, capability), i,
+			   v) if (json_is_string(v) && strcmp(json_string_value(v), word) == 0) return true;
 	return false;
 }
 
@@ -486,7 +490,8 @@ static int driver_ended(struct backend *b, struct call *c, const char *slot, dou
 	if (took <= most)
 		return r;
 	return error_set(e, ERR_DRIVER_FAILED, ETIMEDOUT,
-			 "%s of driver %s took %.1f s, and driver_timeout is %.1f s: it counts as failed; see what holds backend \"%s\" up",
+			 "%s of driver %s took %.1f s, and driver_timeout is %.1f s: it counts as failed; see what "
+			 "holds backend \"%s\" up",
 			 slot, b->driver, took, most, b->name);
 }
 
@@ -504,7 +509,8 @@ int backend_invoke(struct engine *en, struct backend *b, struct call *c, const c
 	}
 	if (!f) {
 		input_free(in);
-		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "driver %s of backend \"%s\" has no %s", b->driver, b->name, slot);
+		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "driver %s of backend \"%s\" has no %s", b->driver, b->name,
+			  slot);
 		say_where(b, e);
 		return -EOPNOTSUPP;
 	}

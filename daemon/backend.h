@@ -1,4 +1,5 @@
-/* A backend: a section of the conf file, its driver's state and its hooks. Call thread. The one place that calls drivers. */
+/* A backend: a section of the conf file, its driver's state and its hooks. Call thread. The one place that calls
+ * drivers. */
 #ifndef DAEMON_BACKEND_H
 #define DAEMON_BACKEND_H
 
@@ -55,8 +56,9 @@ bool backend_has_slot(const struct backend *b, const char *slot);
 /* Does the list of the capability hold the word? */
 bool backend_offers(const struct backend *b, const char *capability, const char *word);
 
-/* Calls one driver slot and checks what it answered. `in` is taken and may be NULL. 0: `*ret` is an object (new reference, may be
- * empty). 1: long work, in c->work; the answer comes through backend_finish. Negative: `e`, with data.backend and phase. */
+/* Calls one driver slot and checks what it answered. `in` is taken and may be NULL. 0: `*ret` is an object (new
+ * reference, may be empty). 1: long work, in c->work; the answer comes through backend_finish. Negative: `e`, with
+ * data.backend and phase. */
 int backend_invoke(struct engine *en, struct backend *b, struct call *c, const char *slot, struct input *in,
 		   json_t **ret, struct error *e);
 /* The end of long work: as backend_invoke. */

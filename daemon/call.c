@@ -13,7 +13,8 @@
 
 const char *call_phase_name(enum call_phase phase)
 {
-	static const char *const names[] = { "queued", "check", "pre_hook", "store", "driver", "work", "post_hook", "done" };
+	static const char *const names[] = { "queued", "check", "pre_hook",  "store",
+					     "driver", "work",  "post_hook", "done" };
 
 	return names[phase];
 }
@@ -38,7 +39,8 @@ static _Thread_local struct {
 
 static bool is_last(const struct requester *r)
 {
-	return last.until > text_monotonic() && last.who.uid == r->uid && last.who.gid == r->gid && last.who.n_gids == r->n_gids &&
+	return last.until > text_monotonic() && last.who.uid == r->uid && last.who.gid == r->gid &&
+	       last.who.n_gids == r->n_gids &&
 	       (r->n_gids == 0 || memcmp(last.who.gids, r->gids, r->n_gids * sizeof *r->gids) == 0);
 }
 
@@ -115,9 +117,26 @@ void call_free(struct call *c)
 	free(c->request_id);
 	free(c->object_kind);
 	free(c->object_id);
-	json_t *values[] = { c->params, c->share, c->instance, c->snapshot, c->snapshot_instance, c->access, c->source,
-			     c->source_instance, c->args, c->intent, c->results, c->extra, c->more, c->events, c->objects,
-			     c->answer,  c->shown, c->hook_context, c->hook_backend, c->record };
+	json_t *values[] = { c->params,
+			     c->share,
+			     c->instance,
+			     c->snapshot,
+			     c->snapshot_instance,
+			     c->access,
+			     c->source,
+			     c->source_instance,
+			     c->args,
+			     c->intent,
+			     c->results,
+			     c->extra,
+			     c->more,
+			     c->events,
+			     c->objects,
+			     c->answer,
+			     c->shown,
+			     c->hook_context,
+			     c->hook_backend,
+			     c->record };
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
 		json_decref(values[i]);
 	free(c);
@@ -125,8 +144,9 @@ void call_free(struct call *c)
 
 json_t *call_context_json(const struct call *c)
 {
-	json_t *j = jsonx_pack("{s:s,s:o,s:o,s:s}", "call_id", c->id, "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL),
-			       "request_id", jsonx_string(c->request_id), "origin", hook_origin_name(c->origin));
+	json_t *j = jsonx_pack("{s:s,s:o,s:o,s:s}", "call_id", c->id, "parent_call_id",
+			       jsonx_string(*c->parent ? c->parent : NULL), "request_id", jsonx_string(c->request_id),
+			       "origin", hook_origin_name(c->origin));
 
 	json_object_set_new(j, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
 	json_object_set_new(j, "user", jsonx_string(c->who.user));
@@ -140,7 +160,8 @@ void call_event(struct call *c, const char *type, json_t *object)
 {
 	if (!c->events)
 		c->events = json_array();
-	json_array_append_new(c->events, jsonx_pack("{s:s,s:o}", "type", type, "object", object ? object : json_null()));
+	json_array_append_new(c->events,
+			      jsonx_pack("{s:s,s:o}", "type", type, "object", object ? object : json_null()));
 }
 
 void call_forget_shown(struct call *c)

@@ -1,5 +1,5 @@
-/* One call that goes to the call thread: a client's, the start's, a timer's, or another call's. Made by the loop, handed
- * over whole through the queue, and back with its answer. Only the atomics are read by the loop in between. */
+/* One call that goes to the call thread: a client's, the start's, a timer's, or another call's. Made by the loop,
+ * handed over whole through the queue, and back with its answer. Only the atomics are read by the loop in between. */
 #ifndef DAEMON_CALL_H
 #define DAEMON_CALL_H
 
@@ -16,7 +16,16 @@ struct backend;
 struct work;
 struct engine;
 
-enum call_phase { CALL_QUEUED, CALL_CHECK, CALL_PRE_HOOK, CALL_STORE, CALL_DRIVER, CALL_WORK, CALL_POST_HOOK, CALL_DONE };
+enum call_phase {
+	CALL_QUEUED,
+	CALL_CHECK,
+	CALL_PRE_HOOK,
+	CALL_STORE,
+	CALL_DRIVER,
+	CALL_WORK,
+	CALL_POST_HOOK,
+	CALL_DONE
+};
 const char *call_phase_name(enum call_phase phase);
 
 /* Who asks. Not `known` for start and timer. */
@@ -49,8 +58,8 @@ struct call {
 	char queued_at[32];
 	double queued, started; /* seconds of text_monotonic */
 	_Atomic int phase;
-	/* While a driver is called: its backend's name, which lives as long as the daemon, and since when (milliseconds of
-	 * text_monotonic; 0: not now). */
+	/* While a driver is called: its backend's name, which lives as long as the daemon, and since when (milliseconds
+	 * of text_monotonic; 0: not now). */
 	const char *_Atomic driver_of;
 	_Atomic int64_t driver_since;
 
@@ -72,13 +81,13 @@ struct call {
 	void (*after)(struct engine *en, struct call *c);
 	struct work *work;
 	const char *slot; /* whose long work it is */
-	bool committed;  /* the intent is durable */
-	bool recorded;   /* one without an intent: its row is in the store */
-	bool dry_run;    /* pre hooks and the driver's look, nothing else */
-	bool answered;   /* `answer` (or `err`) holds: nothing more to do */
+	bool committed;   /* the intent is durable */
+	bool recorded;    /* one without an intent: its row is in the store */
+	bool dry_run;     /* pre hooks and the driver's look, nothing else */
+	bool answered;    /* `answer` (or `err`) holds: nothing more to do */
 	bool recovering;
-	bool forgotten;  /* nothing was changed: its request_id is free for another try */
-	bool replayed;   /* the answer is that of an earlier call */
+	bool forgotten; /* nothing was changed: its request_id is free for another try */
+	bool replayed;  /* the answer is that of an earlier call */
 	char started_at[32], ended_at[32];
 	double ended;
 

@@ -56,7 +56,8 @@ static int check_rule(const struct call *c, const json_t *rules, const char *id,
 		return 0;
 	if (!state)
 		reason = "the driver said nothing about it";
-	error_set(e, ERR_DRIVER_FAILED, EIO, "the rule is not in force: %s; update_access tries it again, deny_access takes it away",
+	error_set(e, ERR_DRIVER_FAILED, EIO,
+		  "the rule is not in force: %s; update_access tries it again, deny_access takes it away",
 		  reason ? reason : "the driver gave no reason");
 	error_add(e, "backend", json_string(c->backend->name));
 	error_add(e, "object", json_string(id));
@@ -75,7 +76,8 @@ static int answer_existing(struct engine *en, struct call *c, json_t *row, struc
 	for (size_t i = 0; i < 2; i++) {
 		if (c->if_absent && json_equal(json_object_get(row, keys[i]), json_object_get(c->params, keys[i])))
 			continue;
-		error_set(e, ERR_ALREADY_EXISTS, EEXIST, "share \"%s\" has a rule for %s %s already%s%s: change it with update_access",
+		error_set(e, ERR_ALREADY_EXISTS, EEXIST,
+			  "share \"%s\" has a rule for %s %s already%s%s: change it with update_access",
 			  jsonx_str(c->share, "name"), jsonx_str(row, "access_type"), jsonx_str(row, "canonical"),
 			  c->if_absent ? ", with another " : "", c->if_absent ? keys[i] : "");
 		error_add(e, "param", json_string(c->if_absent ? keys[i] : "access_to"));
@@ -99,9 +101,9 @@ static int answer_existing(struct engine *en, struct call *c, json_t *row, struc
 static int find_equal(struct engine *en, const struct call *c, const char *type, const char *canonical, json_t **ret,
 		      struct error *e)
 {
-	_cleanup_json_ json_t *where = jsonx_pack("{s:O,s:s,s:s}", "share_id", json_object_get(c->share, "id"), "access_type", type,
-						  "canonical", canonical),
-			       *rows = NULL;
+	_cleanup_json_ json_t *where = jsonx_pack("{s:O,s:s,s:s}", "share_id", json_object_get(c->share, "id"),
+						  "access_type", type, "canonical", canonical),
+			      *rows = NULL;
 	int r = store_select(en->st, STORE_ACCESS_RULES, &(struct store_query){ .where = where, .limit = 1 }, &rows, e);
 
 	if (r == 0 && json_array_size(rows))
@@ -118,16 +120,18 @@ static int allow_resolve(struct engine *en, struct call *c, struct error *e)
 	char id[37];
 	int r;
 
-	if ((r = resolve_share(en, c, jsonx_str(c->params, "share"), e)) < 0 || (r = need_share_status(en, c, RULE_STATUSES, e)) < 0 ||
-	    (r = backend_need_up(c->backend, e)) < 0 || (r = access_offered(c->backend, type, level, e)) < 0 ||
-	    (r = access_canonical(type, to, &canonical, e)) < 0 || (r = find_equal(en, c, type, canonical, &equal, e)) < 0)
+	if ((r = resolve_share(en, c, jsonx_str(c->params, "share"), e)) < 0 ||
+	    (r = need_share_status(en, c, RULE_STATUSES, e)) < 0 || (r = backend_need_up(c->backend, e)) < 0 ||
+	    (r = access_offered(c->backend, type, level, e)) < 0 ||
+	    (r = access_canonical(type, to, &canonical, e)) < 0 ||
+	    (r = find_equal(en, c, type, canonical, &equal, e)) < 0)
 		return r;
 	if (equal)
 		return answer_existing(en, c, equal, e);
 	text_make_uuid(id);
 	about_rule(c, id);
-	c->extra = access_row(jsonx_str(c->share, "id"), id, type, to, canonical, level, jsonx_get(c->params, "options"),
-			      jsonx_get(c->params, "metadata"));
+	c->extra = access_row(jsonx_str(c->share, "id"), id, type, to, canonical, level,
+			      jsonx_get(c->params, "options"), jsonx_get(c->params, "metadata"));
 	c->args = json_copy(c->params);
 	json_object_set(c->args, "share", json_object_get(c->share, "id"));
 	json_object_set_new(c->args, "id", json_string(id));
@@ -169,7 +173,8 @@ static int allow_settle(struct engine *en, struct call *c, struct error *e)
 
 static int rule_fail(struct engine *en, struct call *c, const struct error *cause, struct error *e)
 {
-	int r = access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "error", cause->message, e);
+	int r = access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "error", cause->message,
+				 e);
 
 	if (r == 0)
 		rule_event(en, c);
@@ -178,7 +183,8 @@ static int rule_fail(struct engine *en, struct call *c, const struct error *caus
 
 static int rule_amend(struct engine *en, struct call *c, const json_t *changed, struct error *e)
 {
-	_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:o}", "metadata", json_object_get(changed, "metadata"), "updated_at", now_json());
+	_cleanup_json_ json_t *fields =
+		jsonx_pack("{s:O,s:o}", "metadata", json_object_get(changed, "metadata"), "updated_at", now_json());
 
 	return store_update(en->st, STORE_ACCESS_RULES, jsonx_str(c->access, "id"), fields, e);
 }
@@ -252,7 +258,8 @@ static int find_rule(struct engine *en, struct call *c, struct error *e)
 	if (r < 0)
 		return r;
 	if (strcmp(jsonx_str(c->access, "share_id"), jsonx_str(c->share, "id")) != 0) {
-		error_set(e, ERR_NOT_FOUND, ENOENT, "access rule %s is not one of share \"%s\"", id, jsonx_str(c->share, "name"));
+		error_set(e, ERR_NOT_FOUND, ENOENT, "access rule %s is not one of share \"%s\"", id,
+			  jsonx_str(c->share, "name"));
 		error_add(e, "param", json_string("access"));
 		return -ENOENT;
 	}
@@ -277,7 +284,8 @@ static int rule_undo(struct engine *en, struct call *c, struct error *e)
 {
 	if (!c->access)
 		return 0;
-	return access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "queued_to_apply", NULL, e);
+	return access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "queued_to_apply", NULL,
+				e);
 }
 
 /* ---- deny ---- */
@@ -291,7 +299,9 @@ static int deny_resolve(struct engine *en, struct call *c, struct error *e)
 	r = gone_is_fine(c, find_rule(en, c, e), e);
 	if (r < 0 || c->answered)
 		return r;
-	if ((r = need_share_status(en, c, WORDS("available", "error", "extending_error", "shrinking_error", "reverting_error"), e)) < 0)
+	if ((r = need_share_status(en, c,
+				   WORDS("available", "error", "extending_error", "shrinking_error", "reverting_error"),
+				   e)) < 0)
 		return r;
 	return set_rule_args(c);
 }
@@ -357,12 +367,15 @@ static int update_resolve(struct engine *en, struct call *c, struct error *e)
 	bool changes = level || jsonx_get(c->params, "options"), named = jsonx_get(c->params, "access") != NULL;
 	int r;
 
-	if ((r = resolve_share(en, c, jsonx_str(c->params, "share"), e)) < 0 || (r = need_share_status(en, c, RULE_STATUSES, e)) < 0)
+	if ((r = resolve_share(en, c, jsonx_str(c->params, "share"), e)) < 0 ||
+	    (r = need_share_status(en, c, RULE_STATUSES, e)) < 0)
 		return r;
 	if (changes && !named)
 		return error_param(e, "access", "say which rule gets the new level or options: `access` is missing");
 	if (named && !changes)
-		return error_param(e, "access_level", "say what changes: access_level or options; without `access` all rules are put in force again");
+		return error_param(
+			e, "access_level",
+			"say what changes: access_level or options; without `access` all rules are put in force again");
 	if (named && ((r = find_rule(en, c, e)) < 0 || (r = backend_need_up(c->backend, e)) < 0 ||
 		      (r = access_offered(c->backend, NULL, level, e)) < 0))
 		return r;
@@ -409,14 +422,16 @@ static int update_drive(struct engine *en, struct call *c, struct error *e)
 
 int access_drop_denied(struct engine *en, const struct call *c, struct error *e)
 {
-	_cleanup_json_ json_t *where = jsonx_pack("{s:O}", "instance_id", json_object_get(c->instance, "id")), *rows = NULL;
+	_cleanup_json_ json_t *where = jsonx_pack("{s:O}", "instance_id", json_object_get(c->instance, "id")),
+			      *rows = NULL;
 	size_t i;
 	json_t *row;
 	int r = store_select(en->st, STORE_ACCESS_STATES, &(struct store_query){ .where = where }, &rows, e);
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		const char *state = jsonx_str(row, "state");
 
 		if (strcmp(state, "denying") != 0 && strcmp(state, "queued_to_deny") != 0)
@@ -433,8 +448,8 @@ static int update_settle(struct engine *en, struct call *c, struct error *e)
 	int r;
 
 	if (one_rule(c)) {
-		fields = jsonx_pack("{s:O,s:O,s:o}", "access_level", json_object_get(c->intent, "access_level"), "options",
-				    json_object_get(c->intent, "options"), "updated_at", now_json());
+		fields = jsonx_pack("{s:O,s:O,s:o}", "access_level", json_object_get(c->intent, "access_level"),
+				    "options", json_object_get(c->intent, "options"), "updated_at", now_json());
 		if ((r = store_update(en->st, STORE_ACCESS_RULES, jsonx_str(c->access, "id"), fields, e)) < 0)
 			return r;
 	}

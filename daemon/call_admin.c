@@ -20,7 +20,9 @@ static int one_of(const struct call *c, const char *const *names, struct error *
 	for (const char *const *p = names; *p; p++)
 		if (jsonx_get(c->params, *p))
 			n++;
-	return n == 1 ? 0 : error_param(e, names[0], "name one object: %s, %s%s%s", names[0], names[1], names[2] ? ", " : "", names[2] ? names[2] : "");
+	return n == 1 ? 0
+		      : error_param(e, names[0], "name one object: %s, %s%s%s", names[0], names[1],
+				    names[2] ? ", " : "", names[2] ? names[2] : "");
 }
 
 static int find_rule(struct engine *en, struct call *c, const char *id, struct error *e)
@@ -73,7 +75,8 @@ static json_t *patched_metadata(const struct call *c)
 
 	metadata_row(c, &row);
 	all = jsonx_get(row, "metadata") ? json_copy(jsonx_get(row, "metadata")) : json_object();
-	json_object_foreach(json_object_get(c->params, "metadata"), key, v) {
+	json_object_foreach(json_object_get(c->params, "metadata"), key, v)
+	{
 		if (json_is_null(v))
 			json_object_del(all, key);
 		else
@@ -113,7 +116,9 @@ static int metadata_settle(struct engine *en, struct call *c, struct error *e)
 	return 0;
 }
 
-const struct call_ops ops_set_metadata = { .resolve = metadata_resolve, .settle = metadata_settle, .answer = object_answer };
+const struct call_ops ops_set_metadata = { .resolve = metadata_resolve,
+					   .settle = metadata_settle,
+					   .answer = object_answer };
 
 /* ---- reset_status ---- */
 
@@ -129,7 +134,8 @@ static int status_resolve(struct engine *en, struct call *c, struct error *e)
 	error_clear(e);
 	if (!is_worked_on(en, jsonx_str(c->share, "id")))
 		return 0;
-	error_set(e, ERR_BUSY, EBUSY, "share \"%s\" is being worked on: its status follows from that", jsonx_str(c->share, "name"));
+	error_set(e, ERR_BUSY, EBUSY, "share \"%s\" is being worked on: its status follows from that",
+		  jsonx_str(c->share, "name"));
 	return -EBUSY;
 }
 
@@ -137,8 +143,8 @@ static int status_settle(struct engine *en, struct call *c, struct error *e)
 {
 	const char *status = jsonx_str(c->params, "status"), *reason = "set by reset_status";
 	bool fine = strcmp(status, "available") == 0;
-	int r = c->snapshot ? set_snapshot_status(en, c, status, fine ? NULL : reason, e) :
-			      set_instance_status(en, c, status, fine ? NULL : reason, e);
+	int r = c->snapshot ? set_snapshot_status(en, c, status, fine ? NULL : reason, e)
+			    : set_instance_status(en, c, status, fine ? NULL : reason, e);
 
 	if (r < 0)
 		return r;
@@ -149,7 +155,9 @@ static int status_settle(struct engine *en, struct call *c, struct error *e)
 	return 0;
 }
 
-const struct call_ops ops_reset_status = { .resolve = status_resolve, .settle = status_settle, .answer = object_answer };
+const struct call_ops ops_reset_status = { .resolve = status_resolve,
+					   .settle = status_settle,
+					   .answer = object_answer };
 
 /* ---- test_hook ---- */
 
@@ -178,7 +186,8 @@ static int test_check(void *data, const char *key, const json_t *value, struct e
 	const struct result_key *k = m ? method_result_key(m, key) : NULL;
 
 	if (!k || !k->changeable)
-		return error_set(e, ERR_POST_HOOK_FAILED, EPERM, "a post hook of %s may not set \"%s\"", name ? name : "this call", key);
+		return error_set(e, ERR_POST_HOOK_FAILED, EPERM, "a post hook of %s may not set \"%s\"",
+				 name ? name : "this call", key);
 	return answer_check_shape(k, key, value, e);
 }
 
@@ -223,7 +232,8 @@ static bool is_known(struct engine *en, const json_t *object)
 
 	if (!kind || !id)
 		return false;
-	return store_get(en->st, strcmp(kind, "snapshot") == 0 ? STORE_SNAPSHOT_INSTANCES : STORE_INSTANCES, "id", id, &row, NULL) == 0;
+	return store_get(en->st, strcmp(kind, "snapshot") == 0 ? STORE_SNAPSHOT_INSTANCES : STORE_INSTANCES, "id", id,
+			 &row, NULL) == 0;
 }
 
 static int add_orphans(struct engine *en, struct call *c, struct backend *b, json_t *list, struct error *e)
@@ -237,8 +247,11 @@ static int add_orphans(struct engine *en, struct call *c, struct backend *b, jso
 		return 0;
 	r = backend_invoke(en, b, c, "list_objects", NULL, &values, e);
 	if (r != 0)
-		return r < 0 ? r : error_set(e, ERR_INTERNAL, EINVAL, "list_objects of driver %s answered with long work", b->driver);
-	json_array_foreach(json_object_get(values, "objects"), i, object) {
+		return r < 0 ? r
+			     : error_set(e, ERR_INTERNAL, EINVAL, "list_objects of driver %s answered with long work",
+					 b->driver);
+	json_array_foreach(json_object_get(values, "objects"), i, object)
+	{
 		if (is_known(en, object))
 			continue;
 		json_object_set_new(object, "backend", json_string(b->name));
@@ -255,11 +268,10 @@ static json_t *page_of(const json_t *list, const json_t *params)
 	json_t *page = json_array(), *o;
 	char next[24];
 
-	json_array_foreach(list, i, o)
-		if (i >= from && i < from + limit)
-			json_array_append(page, o);
+	json_array_foreach(list, i, o) if (i >= from && i < from + limit) json_array_append(page, o);
 	snprintf(next, sizeof next, "%zu", from + limit);
-	return jsonx_pack("{s:o,s:o}", "orphans", page, "next", from + limit < json_array_size(list) ? json_string(next) : json_null());
+	return jsonx_pack("{s:o,s:o}", "orphans", page, "next",
+			  from + limit < json_array_size(list) ? json_string(next) : json_null());
 }
 
 static int orphans_drive(struct engine *en, struct call *c, struct error *e)

@@ -25,7 +25,8 @@ static int differs(struct error *e, const char *name, const char *key)
 static int same_as_existing(struct engine *en, struct call *c, const json_t *share, struct error *e)
 {
 	static const char *const keys[] = { "size_bytes", "backend", "share_proto", "share_network", "metadata" };
-	const char *name = jsonx_str(share, "name"), *ref = jsonx_str(c->params, "snapshot"), *from = jsonx_str(share, "snapshot_id");
+	const char *name = jsonx_str(share, "name"), *ref = jsonx_str(c->params, "snapshot"),
+		   *from = jsonx_str(share, "snapshot_id");
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		json_t *want = jsonx_get(c->params, keys[i]);
@@ -64,7 +65,10 @@ int answer_existing_share(struct engine *en, struct call *c, json_t *row,
 		return r;
 	status = jsonx_str(share, "status");
 	if (strcmp(status, "available") != 0) {
-		error_set(e, strncmp(status, "creating", 8) == 0 || strcmp(status, "manage_starting") == 0 ? ERR_BUSY : ERR_INVALID_STATE,
+		error_set(e,
+			  strncmp(status, "creating", 8) == 0 || strcmp(status, "manage_starting") == 0
+				  ? ERR_BUSY
+				  : ERR_INVALID_STATE,
 			  EBUSY, "share \"%s\" exists and is %s", name, status);
 		error_add(e, "object", json_string(name));
 		return -EBUSY;
@@ -86,16 +90,19 @@ static int suits(const struct backend *b, const struct call *c, uint64_t size, s
 	if ((r = backend_need_up(b, e)) < 0)
 		return r;
 	if (!backend_offers(b, "share_protos", proto))
-		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" does not export over %s: get_backend shows share_protos",
-				 b->name, proto);
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+				 "backend \"%s\" does not export over %s: get_backend shows share_protos", b->name,
+				 proto);
 	if (!backend_has_slot(b, copy ? "create_share_from_snapshot" : "create_share") ||
 	    (copy && !jsonx_bool(b->capabilities, "create_from_snapshot")))
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot make shares%s", b->name,
 				 copy ? " from snapshots" : "");
-	if (settings_bool(b->settings, "driver_handles_share_servers") != (jsonx_get(c->params, "share_network") != NULL))
-		return error_param(e, "share_network", settings_bool(b->settings, "driver_handles_share_servers") ?
-								"backend \"%s\" makes share servers: name a share_network" :
-								"backend \"%s\" has no share servers: leave share_network out",
+	if (settings_bool(b->settings, "driver_handles_share_servers") !=
+	    (jsonx_get(c->params, "share_network") != NULL))
+		return error_param(e, "share_network",
+				   settings_bool(b->settings, "driver_handles_share_servers")
+					   ? "backend \"%s\" makes share servers: name a share_network"
+					   : "backend \"%s\" has no share servers: leave share_network out",
 				   b->name);
 	return need_capacity(b, size, e);
 }
@@ -116,7 +123,9 @@ static int choose_backend(struct engine *en, struct call *c, uint64_t size, stru
 	if (c->backend)
 		return 0;
 	if (!en->backends)
-		return error_set(e, ERR_NOT_FOUND, ENOENT, "there is no backend in the conf file: add a section like dir \"media\" { root = \"/srv/media\" }");
+		return error_set(e, ERR_NOT_FOUND, ENOENT,
+				 "there is no backend in the conf file: add a section like dir \"media\" { root = "
+				 "\"/srv/media\" }");
 	if (en->backends->next)
 		error_prefix(&why, "no backend can take this share; of the last one looked at");
 	error_move(e, &why);
@@ -130,7 +139,8 @@ static int find_backend(struct engine *en, struct call *c, uint64_t size, struct
 	int r;
 
 	if (name && of_snapshot && strcmp(name, of_snapshot) != 0)
-		return error_param(e, "backend", "the snapshot lies on backend \"%s\", so the share must too", of_snapshot);
+		return error_param(e, "backend", "the snapshot lies on backend \"%s\", so the share must too",
+				   of_snapshot);
 	if (!name)
 		name = of_snapshot;
 	if (!name)
@@ -148,7 +158,9 @@ static int find_source(struct engine *en, struct call *c, uint64_t *size, struct
 	int r;
 
 	if (!ref)
-		return *size ? 0 : error_param(e, "size_bytes", "size_bytes is missing: say how many bytes the share may hold");
+		return *size ? 0
+			     : error_param(e, "size_bytes",
+					   "size_bytes is missing: say how many bytes the share may hold");
 	if ((r = object_find_snapshot(en->st, ref, "snapshot", &c->snapshot, e)) < 0 ||
 	    (r = object_find_share(en->st, jsonx_str(c->snapshot, "share_id"), "snapshot", &c->source, e)) < 0 ||
 	    (r = object_instance_of(en->st, jsonx_str(c->source, "id"), &c->source_instance, e)) < 0 ||
@@ -158,7 +170,8 @@ static int find_source(struct engine *en, struct call *c, uint64_t *size, struct
 		return r;
 	least = (uint64_t)jsonx_int(c->snapshot, "size_bytes");
 	if (*size && *size < least)
-		return error_param(e, "size_bytes", "size_bytes must not be below the snapshot's %llu", (unsigned long long)least);
+		return error_param(e, "size_bytes", "size_bytes must not be below the snapshot's %llu",
+				   (unsigned long long)least);
 	if (!*size)
 		*size = least;
 	return 0;
@@ -176,10 +189,11 @@ static void make_rows(struct call *c, uint64_t size, const struct owner *o)
 	text_now(now);
 	if (!jsonx_bool(c->backend->capabilities, "size_enforced"))
 		json_array_append_new(warnings, json_string("size is not enforced on this backend"));
-	share = jsonx_pack("{s:s,s:O,s:O,s:I,s:i,s:i,s:i,s:O,s:o,s:s,s:s}", "id", share_id, "name", json_object_get(c->params, "name"),
-			   "share_proto", json_object_get(c->params, "share_proto"), "size_bytes", (json_int_t)size, "root_uid",
-			   (int)o->uid, "root_gid", (int)o->gid, "root_mode", (int)o->mode, "metadata",
-			   json_object_get(c->params, "metadata"), "warnings", warnings, "created_at", now, "updated_at", now);
+	share = jsonx_pack("{s:s,s:O,s:O,s:I,s:i,s:i,s:i,s:O,s:o,s:s,s:s}", "id", share_id, "name",
+			   json_object_get(c->params, "name"), "share_proto", json_object_get(c->params, "share_proto"),
+			   "size_bytes", (json_int_t)size, "root_uid", (int)o->uid, "root_gid", (int)o->gid,
+			   "root_mode", (int)o->mode, "metadata", json_object_get(c->params, "metadata"), "warnings",
+			   warnings, "created_at", now, "updated_at", now);
 	json_object_set_new(share, "root_uid", json_integer(o->uid));
 	json_object_set_new(share, "root_gid", json_integer(o->gid));
 	json_object_set_new(share, "owner_uid", c->who.known ? json_integer(c->who.uid) : json_null());
@@ -187,9 +201,10 @@ static void make_rows(struct call *c, uint64_t size, const struct owner *o)
 	json_object_set_new(share, "share_network", jsonx_string(jsonx_str(c->params, "share_network")));
 	json_object_set_new(share, "replication_type",
 			    jsonx_string(*domain ? settings_string(c->backend->settings, "replication_type") : NULL));
-	instance = jsonx_pack("{s:s,s:s,s:s,s:s,s:o,s:s,s:s}", "id", instance_id, "share_id", share_id, "backend", c->backend->name,
-			      "status", c->snapshot ? "creating_from_snapshot" : "creating", "replica_state",
-			      jsonx_string(*domain ? "active" : NULL), "created_at", now, "updated_at", now);
+	instance = jsonx_pack("{s:s,s:s,s:s,s:s,s:o,s:s,s:s}", "id", instance_id, "share_id", share_id, "backend",
+			      c->backend->name, "status", c->snapshot ? "creating_from_snapshot" : "creating",
+			      "replica_state", jsonx_string(*domain ? "active" : NULL), "created_at", now, "updated_at",
+			      now);
 	c->extra = jsonx_pack("{s:o,s:o}", "share", share, "instance", instance);
 	c->object_kind = xstrdup("share");
 	c->object_id = xstrdup(share_id);
@@ -245,8 +260,8 @@ static int create_intend(struct engine *en, struct call *c, struct error *e)
 
 static int create_drive(struct engine *en, struct call *c, struct error *e)
 {
-	return backend_invoke(en, c->backend, c, c->snapshot ? "create_share_from_snapshot" : "create_share", input_of(c),
-			      &c->results, e);
+	return backend_invoke(en, c->backend, c, c->snapshot ? "create_share_from_snapshot" : "create_share",
+			      input_of(c), &c->results, e);
 }
 
 /* What the driver adds to the metadata stands beside what the caller gave. */
@@ -301,7 +316,8 @@ int drop_share_rows(struct engine *en, const struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rules, i, rule) {
+	json_array_foreach(rules, i, rule)
+	{
 		_cleanup_free_ char *state_id = xasprintf("%s/%s", jsonx_str(rule, "id"), instance_id);
 
 		if ((r = store_delete(en->st, STORE_ACCESS_STATES, state_id, e)) < 0 ||
@@ -329,7 +345,8 @@ static int create_recover(struct engine *en, struct call *c, struct error *e)
 	if (r < 0)
 		return r;
 	if (strcmp(status, "available") == 0) {
-		r = recover_invoke(en, c, c->snapshot ? "create_share_from_snapshot" : "create_share", input_of(c), &c->results, e);
+		r = recover_invoke(en, c, c->snapshot ? "create_share_from_snapshot" : "create_share", input_of(c),
+				   &c->results, e);
 		return r < 0 ? r : 1;
 	}
 	r = recover_invoke(en, c, "delete_share", input_of(c), &gone, e);

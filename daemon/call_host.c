@@ -79,7 +79,8 @@ static int publish_drive(struct engine *en, struct call *c, struct error *e)
 	int r = backend_invoke(en, c->backend, c, "get_share_stats", NULL, &c->results, e);
 
 	if (r == 1)
-		return error_set(e, ERR_INTERNAL, EINVAL, "get_share_stats of driver %s answered with long work", c->backend->driver);
+		return error_set(e, ERR_INTERNAL, EINVAL, "get_share_stats of driver %s answered with long work",
+				 c->backend->driver);
 	if (r < 0)
 		return r;
 	if ((r = store_allocated_bytes(en->st, c->backend->name, &allocated, e)) < 0)
@@ -149,10 +150,14 @@ static int set_up(struct engine *en, struct call *c, struct error *e)
 		in = input_new(c->id, c->method->name);
 		input_call(in)->root_is_empty = empty;
 		if ((r = backend_invoke(en, c->backend, c, "do_setup", in, &nothing, e)) != 0)
-			return r < 0 ? r : error_set(e, ERR_INTERNAL, EINVAL, "do_setup of driver %s answered with long work", c->backend->driver);
+			return r < 0 ? r
+				     : error_set(e, ERR_INTERNAL, EINVAL,
+						 "do_setup of driver %s answered with long work", c->backend->driver);
 	}
 	r = backend_invoke(en, c->backend, c, "check_for_setup_error", NULL, &nothing2, e);
-	return r == 1 ? error_set(e, ERR_INTERNAL, EINVAL, "check_for_setup_error of driver %s answered with long work", c->backend->driver) : r;
+	return r == 1 ? error_set(e, ERR_INTERNAL, EINVAL, "check_for_setup_error of driver %s answered with long work",
+				  c->backend->driver)
+		      : r;
 }
 
 /* Was it ever there? A share whose creation failed is not made available by a look. */
@@ -160,20 +165,23 @@ static bool is_ensured(const json_t *instance)
 {
 	const char *status = jsonx_str(instance, "status");
 
-	return strcmp(status, "available") == 0 || (strcmp(status, "error") == 0 && jsonx_get(instance, "export_locations"));
+	return strcmp(status, "available") == 0 ||
+	       (strcmp(status, "error") == 0 && jsonx_get(instance, "export_locations"));
 }
 
 static void note_failed(struct call *c, const json_t *share, const char *reason)
 {
 	json_array_append_new(json_object_get(c->results, "failed"),
-			      jsonx_pack("{s:O,s:O,s:s}", "id", json_object_get(share, "id"), "name", json_object_get(share, "name"),
-					 "reason", reason ? reason : "missing on the backend"));
+			      jsonx_pack("{s:O,s:O,s:s}", "id", json_object_get(share, "id"), "name",
+					 json_object_get(share, "name"), "reason",
+					 reason ? reason : "missing on the backend"));
 }
 
 /* Only what differs is written later. */
 static void note_change(struct call *c, const json_t *share, const json_t *instance, const json_t *found)
 {
-	const char *was = jsonx_str(instance, "status"), *status = jsonx_str(found, "status"), *reason = jsonx_str(found, "status_reason");
+	const char *was = jsonx_str(instance, "status"), *status = jsonx_str(found, "status"),
+		   *reason = jsonx_str(found, "status_reason");
 	json_t *locations = jsonx_get(found, "export_locations");
 	bool moved = locations && !json_equal(locations, jsonx_get(instance, "export_locations"));
 
@@ -188,9 +196,11 @@ static void note_change(struct call *c, const json_t *share, const json_t *insta
 	if (strcmp(status, was) == 0 && !moved)
 		return;
 	json_array_append_new(json_object_get(c->extra, "changes"),
-			      jsonx_pack("{s:O,s:O,s:s,s:o,s:o}", "share_id", json_object_get(share, "id"), "instance_id",
-					 json_object_get(instance, "id"), "status", status, "reason",
-					 strcmp(status, "available") == 0 ? json_null() : jsonx_string(reason ? reason : "missing on the backend"),
+			      jsonx_pack("{s:O,s:O,s:s,s:o,s:o}", "share_id", json_object_get(share, "id"),
+					 "instance_id", json_object_get(instance, "id"), "status", status, "reason",
+					 strcmp(status, "available") == 0
+						 ? json_null()
+						 : jsonx_string(reason ? reason : "missing on the backend"),
 					 "locations", moved ? json_incref(locations) : json_null()));
 }
 
@@ -202,7 +212,8 @@ static void show_to_hooks(struct call *c, const json_t *share, const json_t *ins
 		return;
 	if (!l || jsonx_get(instance, "hook_export_locations"))
 		l = object_locations(instance);
-	json_object_set_new(json_object_get(c->results, "shares"), jsonx_str(share, "id"), l ? json_incref(l) : json_array());
+	json_object_set_new(json_object_get(c->results, "shares"), jsonx_str(share, "id"),
+			    l ? json_incref(l) : json_array());
 }
 
 /* A share's rules, made equal to the wanted ones; its failure is its own. */
@@ -217,14 +228,16 @@ static void put_rules_in_force(struct engine *en, struct call *c, json_t *share,
 	one->share = json_incref(share);
 	one->instance = json_incref(instance);
 	if (access_apply(en, one, NULL, NULL, NULL, &rules, &e) < 0) {
-		log_error("the access rules of share \"%s\" could not be put in force: %s", jsonx_str(share, "name"), e.message);
+		log_error("the access rules of share \"%s\" could not be put in force: %s", jsonx_str(share, "name"),
+			  e.message);
 		note_failed(c, share, e.message);
 		json_array_append_new(json_object_get(c->extra, "rules_failed"),
-				      jsonx_pack("{s:O,s:O,s:s}", "share_id", json_object_get(share, "id"), "instance_id",
-						 json_object_get(instance, "id"), "reason", e.message));
+				      jsonx_pack("{s:O,s:O,s:s}", "share_id", json_object_get(share, "id"),
+						 "instance_id", json_object_get(instance, "id"), "reason", e.message));
 	} else if (json_object_size(rules) > 0) {
-		json_array_append_new(json_object_get(c->extra, "rules"),
-				      jsonx_pack("{s:O,s:O}", "instance_id", json_object_get(instance, "id"), "rules", rules));
+		json_array_append_new(
+			json_object_get(c->extra, "rules"),
+			jsonx_pack("{s:O,s:O}", "instance_id", json_object_get(instance, "id"), "rules", rules));
 	}
 	json_decref(rules);
 	call_free(one);
@@ -238,12 +251,14 @@ static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_
 	size_t i;
 	int r;
 
-	json_array_foreach(instances, i, instance)
-		input_add_share(in, json_array_get(shares, i), instance);
+	json_array_foreach(instances, i, instance) input_add_share(in, json_array_get(shares, i), instance);
 	r = backend_invoke(en, c->backend, c, "ensure_shares", in, &values, e);
 	if (r != 0)
-		return r < 0 ? r : error_set(e, ERR_INTERNAL, EINVAL, "ensure_shares of driver %s answered with long work", c->backend->driver);
-	json_array_foreach(instances, i, instance) {
+		return r < 0 ? r
+			     : error_set(e, ERR_INTERNAL, EINVAL, "ensure_shares of driver %s answered with long work",
+					 c->backend->driver);
+	json_array_foreach(instances, i, instance)
+	{
 		json_t *share = json_array_get(shares, i);
 
 		found = json_object_get(json_object_get(values, "shares"), jsonx_str(instance, "id"));
@@ -271,7 +286,8 @@ static int ensure_all(struct engine *en, struct call *c, struct error *e)
 
 		if (r < 0)
 			return r;
-		json_array_foreach(rows, i, row) {
+		json_array_foreach(rows, i, row)
+		{
 			json_t *share;
 
 			after = jsonx_int(row, "seq");
@@ -304,8 +320,9 @@ static int init_drive(struct engine *en, struct call *c, struct error *e)
 
 static int write_change(struct engine *en, struct call *c, const json_t *change, struct error *e)
 {
-	_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:O,s:o}", "status", json_object_get(change, "status"), "status_reason",
-						   json_object_get(change, "reason"), "updated_at", now_json());
+	_cleanup_json_ json_t *fields =
+		jsonx_pack("{s:O,s:O,s:o}", "status", json_object_get(change, "status"), "status_reason",
+			   json_object_get(change, "reason"), "updated_at", now_json());
 	json_t *locations = jsonx_get(change, "locations"), *object = NULL;
 	_cleanup_free_ char *type = xasprintf("share.%s", jsonx_str(change, "status"));
 	int r;
@@ -329,10 +346,9 @@ static int write_rules_failed(struct engine *en, const json_t *failed, struct er
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rules, i, rule)
-		if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(failed, "instance_id"), "error",
-					  jsonx_str(failed, "reason"), e)) < 0)
-			return r;
+	json_array_foreach(rules, i,
+			   rule) if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(failed, "instance_id"),
+							   "error", jsonx_str(failed, "reason"), e)) < 0) return r;
 	return 0;
 }
 
@@ -356,15 +372,12 @@ static int init_settle(struct engine *en, struct call *c, struct error *e)
 	json_t *entry;
 	int r;
 
-	json_array_foreach(json_object_get(c->extra, "changes"), i, entry)
-		if ((r = write_change(en, c, entry, e)) < 0)
-			return r;
-	json_array_foreach(json_object_get(c->extra, "rules"), i, entry)
-		if ((r = write_rules(en, c, entry, e)) < 0)
-			return r;
-	json_array_foreach(json_object_get(c->extra, "rules_failed"), i, entry)
-		if ((r = write_rules_failed(en, entry, e)) < 0)
-			return r;
+	json_array_foreach(json_object_get(c->extra, "changes"), i,
+			   entry) if ((r = write_change(en, c, entry, e)) < 0) return r;
+	json_array_foreach(json_object_get(c->extra, "rules"), i,
+			   entry) if ((r = write_rules(en, c, entry, e)) < 0) return r;
+	json_array_foreach(json_object_get(c->extra, "rules_failed"), i,
+			   entry) if ((r = write_rules_failed(en, entry, e)) < 0) return r;
 	return 0;
 }
 
@@ -374,7 +387,8 @@ static int init_amend(struct engine *en, struct call *c, const json_t *changed, 
 	json_t *locations;
 
 	(void)c;
-	json_object_foreach(json_object_get(changed, "shares"), id, locations) {
+	json_object_foreach(json_object_get(changed, "shares"), id, locations)
+	{
 		_cleanup_json_ json_t *instance = NULL, *fields = NULL;
 		int r = object_instance_of(en->st, id, &instance, e);
 

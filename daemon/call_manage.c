@@ -26,11 +26,13 @@ static int same_as_existing(struct engine *en, struct call *c, const json_t *sha
 		if (want && !json_equal(want, json_object_get(share, keys[i])))
 			differs = keys[i];
 	}
-	if (!json_equal(json_object_get(c->params, "provider_location"), json_object_get(instance, "provider_location")))
+	if (!json_equal(json_object_get(c->params, "provider_location"),
+			json_object_get(instance, "provider_location")))
 		differs = "provider_location";
 	if (!differs)
 		return 0;
-	error_set(e, ERR_ALREADY_EXISTS, EEXIST, "share \"%s\" exists with another %s: choose another name", name, differs);
+	error_set(e, ERR_ALREADY_EXISTS, EEXIST, "share \"%s\" exists with another %s: choose another name", name,
+		  differs);
 	error_add(e, "param", json_string(differs));
 	error_add(e, "object", json_string(name));
 	return -EEXIST;
@@ -40,7 +42,7 @@ static int need_unmanaged(struct engine *en, const struct call *c, struct error 
 {
 	_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:O}", "backend", c->backend->name, "provider_location",
 						  json_object_get(c->params, "provider_location")),
-			       *rows = NULL, *share = NULL;
+			      *rows = NULL, *share = NULL;
 	int r = store_select(en->st, STORE_INSTANCES, &(struct store_query){ .where = where, .limit = 1 }, &rows, e);
 
 	if (r < 0 || json_array_size(rows) == 0)
@@ -48,8 +50,8 @@ static int need_unmanaged(struct engine *en, const struct call *c, struct error 
 	r = object_find_share(en->st, jsonx_str(json_array_get(rows, 0), "share_id"), "provider_location", &share, e);
 	if (r < 0)
 		return r;
-	error_set(e, ERR_ALREADY_EXISTS, EEXIST, "%s is managed already, as share \"%s\"", jsonx_str(c->params, "provider_location"),
-		  jsonx_str(share, "name"));
+	error_set(e, ERR_ALREADY_EXISTS, EEXIST, "%s is managed already, as share \"%s\"",
+		  jsonx_str(c->params, "provider_location"), jsonx_str(share, "name"));
 	error_add(e, "param", json_string("provider_location"));
 	error_add(e, "object", json_incref(json_object_get(share, "id")));
 	return -EEXIST;
@@ -62,14 +64,16 @@ static int make_rules(const struct call *c, const char *share_id, json_t **ret, 
 	size_t i;
 	json_t *rule;
 
-	json_array_foreach(json_object_get(c->params, "access_rules"), i, rule) {
+	json_array_foreach(json_object_get(c->params, "access_rules"), i, rule)
+	{
 		const char *type = jsonx_str(rule, "access_type"), *to = jsonx_str(rule, "access_to"),
 			   *level = jsonx_str(rule, "access_level");
 		_cleanup_free_ char *canonical = NULL, *key = NULL;
 		char id[37];
 		int r;
 
-		if ((r = access_offered(c->backend, type, level, e)) < 0 || (r = access_canonical(type, to, &canonical, e)) < 0) {
+		if ((r = access_offered(c->backend, type, level, e)) < 0 ||
+		    (r = access_canonical(type, to, &canonical, e)) < 0) {
 			error_prefix(e, "access_rules, rule %zu", i + 1);
 			return r;
 		}
@@ -102,11 +106,12 @@ static int make_rows(struct call *c, struct error *e)
 	if (!jsonx_bool(c->backend->capabilities, "size_enforced"))
 		json_array_append_new(warnings, json_string("size is not enforced on this backend"));
 	/* Until the driver says what is used, the smallest size there is. */
-	share = jsonx_pack("{s:s,s:O,s:O,s:I,s:O,s:o,s:s,s:s}", "id", share_id, "name", json_object_get(c->params, "name"),
-			   "share_proto", json_object_get(c->params, "share_proto"), "size_bytes",
-			   jsonx_get(c->params, "size_bytes") ? (json_int_t)jsonx_int(c->params, "size_bytes") : (json_int_t)1,
-			   "metadata", json_object_get(c->params, "metadata"), "warnings", warnings, "created_at", now, "updated_at",
-			   now);
+	share = jsonx_pack(
+		"{s:s,s:O,s:O,s:I,s:O,s:o,s:s,s:s}", "id", share_id, "name", json_object_get(c->params, "name"),
+		"share_proto", json_object_get(c->params, "share_proto"), "size_bytes",
+		jsonx_get(c->params, "size_bytes") ? (json_int_t)jsonx_int(c->params, "size_bytes") : (json_int_t)1,
+		"metadata", json_object_get(c->params, "metadata"), "warnings", warnings, "created_at", now,
+		"updated_at", now);
 	json_object_set_new(share, "owner_uid", c->who.known ? json_integer(c->who.uid) : json_null());
 	json_object_set_new(share, "replication_type",
 			    jsonx_string(*domain ? settings_string(c->backend->settings, "replication_type") : NULL));
@@ -135,10 +140,12 @@ static int manage_resolve(struct engine *en, struct call *c, struct error *e)
 	    (r = backend_need_up(c->backend, e)) < 0)
 		return r;
 	if (!backend_offers(c->backend, "share_protos", proto))
-		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" does not export over %s: get_backend shows share_protos",
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+				 "backend \"%s\" does not export over %s: get_backend shows share_protos",
 				 c->backend->name, proto);
 	if (!jsonx_bool(c->backend->capabilities, "manage"))
-		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot adopt shares", c->backend->name);
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot adopt shares",
+				 c->backend->name);
 	if ((r = need_unmanaged(en, c, e)) < 0)
 		return r;
 	return make_rows(c, e);
@@ -162,9 +169,8 @@ static int manage_intend(struct engine *en, struct call *c, struct error *e)
 	if ((r = store_insert(en->st, STORE_SHARES, c->share, NULL, e)) < 0 ||
 	    (r = store_insert(en->st, STORE_INSTANCES, c->instance, NULL, e)) < 0)
 		return r;
-	json_array_foreach(rules, i, rule)
-		if ((r = access_insert(en, rule, jsonx_str(c->instance, "id"), "applying", e)) < 0)
-			return r;
+	json_array_foreach(rules, i, rule) if ((r = access_insert(en, rule, jsonx_str(c->instance, "id"), "applying",
+								  e)) < 0) return r;
 	return 0;
 }
 
@@ -175,8 +181,7 @@ static struct input *manage_input(const struct call *c)
 	size_t i;
 
 	input_rules_begin(in);
-	json_array_foreach(rules, i, rule)
-		input_rule(in, RULES_ALL, rule);
+	json_array_foreach(rules, i, rule) input_rule(in, RULES_ALL, rule);
 	input_call(in)->options = input_keep(in, jsonx_get(c->params, "driver_options"));
 	input_call(in)->dry_run = c->dry_run;
 	return in;
@@ -230,8 +235,10 @@ static int manage_settle(struct engine *en, struct call *c, struct error *e)
 			    json_object_get(c->results, "export_locations"), "provider_location",
 			    json_object_get(c->instance, "provider_location"));
 	if ((r = set_instance(en, c, fields, e)) < 0 ||
-	    (r = set_share(en, c, jsonx_pack("{s:O,s:O}", "size_bytes", json_object_get(c->results, "size_bytes"), "metadata", all), e)) <
-		    0 ||
+	    (r = set_share(
+		     en, c,
+		     jsonx_pack("{s:O,s:O}", "size_bytes", json_object_get(c->results, "size_bytes"), "metadata", all),
+		     e)) < 0 ||
 	    (r = access_settle(en, c, c->more, e)) < 0 || (r = reload_rows(en, c, e)) < 0)
 		return r;
 	/* The place is the store's business, not a result. */
@@ -263,13 +270,14 @@ static int manage_answer(struct engine *en, struct call *c, json_t **ret, struct
 	json_object_set(o, "backend", json_object_get(c->instance, "backend"));
 	json_object_set_new(o, "status", json_string("available"));
 	json_object_set(o, "size_bytes",
-			jsonx_get(c->params, "size_bytes") ? json_object_get(c->params, "size_bytes") : json_object_get(c->results, "size_bytes"));
+			jsonx_get(c->params, "size_bytes") ? json_object_get(c->params, "size_bytes")
+							   : json_object_get(c->results, "size_bytes"));
 	v = jsonx_get(c->results, "export_locations");
 	json_object_set_new(o, "export_locations", v ? json_incref(v) : json_array());
 	json_object_set_new(o, "access_rules_status", json_string("active"));
 	json_object_set_new(o, "instances", json_array());
-	for (const char *const *none = WORDS("status_reason", "used_bytes", "used_at", "progress", "snapshot_id", "share_network",
-					     "share_server_id");
+	for (const char *const *none = WORDS("status_reason", "used_bytes", "used_at", "progress", "snapshot_id",
+					     "share_network", "share_server_id");
 	     *none; none++)
 		json_object_set_new(o, *none, json_null());
 	*ret = o;

@@ -31,9 +31,9 @@ static void set_inner(const struct call *c, json_t *o, const json_t *results)
 	size_t i;
 
 	if (locations)
-		json_array_foreach(json_object_get(o, "instances"), i, instance)
-			if (strcmp(jsonx_str(instance, "id"), jsonx_str(c->instance, "id")) == 0)
-				json_object_set(instance, "export_locations", locations);
+		json_array_foreach(json_object_get(o, "instances"), i,
+				   instance) if (strcmp(jsonx_str(instance, "id"), jsonx_str(c->instance, "id")) == 0)
+			json_object_set(instance, "export_locations", locations);
 	if (json_object_get(o, "capabilities") && method_result_key(c->method, "capabilities"))
 		json_object_set(o, "capabilities", (json_t *)results);
 }
@@ -61,7 +61,8 @@ static int hook_check(void *data, const char *key, const json_t *value, struct e
 	const struct result_key *k = method_result_key(c->method, key);
 
 	if (!k || !k->changeable)
-		return error_set(e, ERR_POST_HOOK_FAILED, EPERM, "a post hook of %s may not set \"%s\"", c->method->name, key);
+		return error_set(e, ERR_POST_HOOK_FAILED, EPERM, "a post hook of %s may not set \"%s\"",
+				 c->method->name, key);
 	return answer_check_shape(k, key, value, e);
 }
 
@@ -80,7 +81,8 @@ static bool hooks_want(struct call *c)
 	const char *name = c->method->name;
 
 	return set && c->method->kind == METHOD_HOOKED && !c->skip_hooks &&
-	       (hook_set_wants(set, HOOK_PRE, name) || hook_set_wants(set, HOOK_POST, name) || hook_set_wants(set, HOOK_ERROR, name));
+	       (hook_set_wants(set, HOOK_PRE, name) || hook_set_wants(set, HOOK_POST, name) ||
+		hook_set_wants(set, HOOK_ERROR, name));
 }
 
 /* Objects are taken now, since hooks of every phase see them as they were before the call. */
@@ -241,8 +243,9 @@ static bool changed_nothing(const struct error *cause)
 {
 	if (cause->kind == ERR_BACKEND_DOWN)
 		return true;
-	return jsonx_get(cause->data, "param") && (cause->kind == ERR_INVALID_PARAMS || cause->kind == ERR_NOT_FOUND ||
-						   cause->kind == ERR_ALREADY_EXISTS || cause->kind == ERR_NOT_SUPPORTED);
+	return jsonx_get(cause->data, "param") &&
+	       (cause->kind == ERR_INVALID_PARAMS || cause->kind == ERR_NOT_FOUND ||
+		cause->kind == ERR_ALREADY_EXISTS || cause->kind == ERR_NOT_SUPPORTED);
 }
 
 /* Where nothing was changed the rows say so. Else the object has its error state. */
@@ -283,7 +286,8 @@ static int keep_for_replay(struct engine *en, struct call *c, struct error *e)
 	return record_insert_intent(en, c, e);
 }
 
-/* The result's commit. Where the store fails the intent stays, the backend goes down, and its next init_host decides. */
+/* The result's commit. Where the store fails the intent stays, the backend goes down, and its next init_host decides.
+ */
 static int commit_result(struct engine *en, struct call *c, struct error *e)
 {
 	int r;
@@ -291,21 +295,24 @@ static int commit_result(struct engine *en, struct call *c, struct error *e)
 	set_phase(c, CALL_STORE);
 	if ((r = store_begin(en->st, e)) < 0)
 		return r;
-	if ((r = keep_for_replay(en, c, e)) < 0 || (r = write_result(en, c, e)) < 0 || (r = store_commit(en->st, true, e)) < 0)
+	if ((r = keep_for_replay(en, c, e)) < 0 || (r = write_result(en, c, e)) < 0 ||
+	    (r = store_commit(en->st, true, e)) < 0)
 		store_rollback(en->st);
 	return r;
 }
 
 static void lose_result(struct engine *en, struct call *c, struct error *e)
 {
-	_cleanup_free_ char *reason = xasprintf("the result of a %s could not be stored: %s", c->method->name, e->message);
+	_cleanup_free_ char *reason =
+		xasprintf("the result of a %s could not be stored: %s", c->method->name, e->message);
 
 	if (c->method->kind != METHOD_HOOKED) {
 		c->committed = false;
 		set_error(c, e, "store");
 		return;
 	}
-	error_prefix(e, "the driver was called, and its result could not be stored; it is decided as soon as the store can be written");
+	error_prefix(e, "the driver was called, and its result could not be stored; it is decided as soon as the store "
+			"can be written");
 	set_error(c, e, "store");
 	if (c->backend && c->committed)
 		backend_set_status(en, c->backend, BACKEND_DOWN, reason);
@@ -355,8 +362,8 @@ static void run_post(struct engine *en, struct call *c)
 	if (r < 0 && changed) {
 		kept = json_incref(changed);
 		if (store_begin(en->st, &e) < 0 ||
-		    (c->method->ops->amend && c->method->ops->amend(en, c, kept, &e) < 0) || remake_answer(en, c, &e) < 0 ||
-		    store_commit(en->st, true, &e) < 0) {
+		    (c->method->ops->amend && c->method->ops->amend(en, c, kept, &e) < 0) ||
+		    remake_answer(en, c, &e) < 0 || store_commit(en->st, true, &e) < 0) {
 			store_rollback(en->st);
 			log_error("what a post hook of %s changed could not be stored: %s", c->method->name, e.message);
 			error_clear(&e);
@@ -536,13 +543,15 @@ static int replay(struct engine *en, struct call *c)
 	if (store_get2(en->st, STORE_CALLS, "uid", uid, "request_id", c->request_id, &row, NULL) < 0)
 		return 0;
 	if (!same_request(c, row))
-		return refuse_replay(c, ERR_ALREADY_EXISTS, "this request_id was used for another call: take a new one");
+		return refuse_replay(c, ERR_ALREADY_EXISTS,
+				     "this request_id was used for another call: take a new one");
 	if (jsonx_get(row, "outcome"))
 		return replay_outcome(c, row);
 	twin = find_parked(en, jsonx_str(row, "id"));
 	if (!twin)
 		return refuse_replay(c, ERR_BUSY,
-				     "the call with this request_id was cut off and is decided when its backend is up: try again then");
+				     "the call with this request_id was cut off and is decided when its backend is up: "
+				     "try again then");
 	c->next = twin->twins;
 	twin->twins = c;
 	return 2;
@@ -554,10 +563,12 @@ static int check_slots(const struct call *c, struct error *e)
 		return 0;
 	for (const char *const *s = c->method->slots; s && *s; s++)
 		if (c->backend->ops && !backend_has_slot(c->backend, *s))
-			return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "driver %s of backend \"%s\" cannot do %s: it has no %s",
-					 c->backend->driver, c->backend->name, c->method->name, *s);
+			return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+					 "driver %s of backend \"%s\" cannot do %s: it has no %s", c->backend->driver,
+					 c->backend->name, c->method->name, *s);
 	/* Force goes on past a backend that is gone, too: what stays there is an orphan. */
-	if (c->method->kind == METHOD_HOOKED && !(c->method->flags & METHOD_ANY_BACKEND_STATE) && !jsonx_bool(c->params, "force"))
+	if (c->method->kind == METHOD_HOOKED && !(c->method->flags & METHOD_ANY_BACKEND_STATE) &&
+	    !jsonx_bool(c->params, "force"))
 		return backend_need_up(c->backend, e);
 	return 0;
 }

@@ -15,7 +15,8 @@
 
 static json_t *share_intent(const struct call *c)
 {
-	return jsonx_pack("{s:O,s:O}", "share_id", json_object_get(c->share, "id"), "instance_id", json_object_get(c->instance, "id"));
+	return jsonx_pack("{s:O,s:O}", "share_id", json_object_get(c->share, "id"), "instance_id",
+			  json_object_get(c->instance, "id"));
 }
 
 static json_t *args_with_id(const struct call *c)
@@ -39,11 +40,12 @@ static int need_no_dependants(struct engine *en, const struct call *c, struct er
 	    (r = store_count(en->st, STORE_INSTANCES, where, &instances, e)) < 0)
 		return r;
 	if (snapshots > 0) {
-		r = error_set(e, ERR_INVALID_STATE, ENOTEMPTY, "share \"%s\" has %lld snapshot%s: delete them first", name,
-			      (long long)snapshots, snapshots == 1 ? "" : "s");
+		r = error_set(e, ERR_INVALID_STATE, ENOTEMPTY, "share \"%s\" has %lld snapshot%s: delete them first",
+			      name, (long long)snapshots, snapshots == 1 ? "" : "s");
 		error_add(e, "object", json_string(name));
 	} else if (instances > 1) {
-		r = error_set(e, ERR_INVALID_STATE, ENOTEMPTY, "share \"%s\" has other replicas: delete them first", name);
+		r = error_set(e, ERR_INVALID_STATE, ENOTEMPTY, "share \"%s\" has other replicas: delete them first",
+			      name);
 		error_add(e, "object", json_string(name));
 	}
 	return r;
@@ -52,7 +54,8 @@ static int need_no_dependants(struct engine *en, const struct call *c, struct er
 /* What was half done on a backend that does not come back can still be forgotten. */
 static bool forced_on_absent(struct engine *en, const struct call *c)
 {
-	return jsonx_bool(c->params, "force") && c->backend->status == BACKEND_DOWN && !is_worked_on(en, jsonx_str(c->share, "id"));
+	return jsonx_bool(c->params, "force") && c->backend->status == BACKEND_DOWN &&
+	       !is_worked_on(en, jsonx_str(c->share, "id"));
 }
 
 static int delete_resolve(struct engine *en, struct call *c, struct error *e)
@@ -82,9 +85,9 @@ static int deny_rows(struct engine *en, const struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rules, i, rule)
-		if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "queued_to_deny", NULL, e)) < 0)
-			return r;
+	json_array_foreach(rules, i,
+			   rule) if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"),
+							   "queued_to_deny", NULL, e)) < 0) return r;
 	return 0;
 }
 
@@ -106,9 +109,8 @@ static int leave_undo(struct engine *en, struct call *c, struct error *e)
 	json_t *rule;
 	int r = object_rules(en->st, jsonx_str(c->share, "id"), &rules, e);
 
-	json_array_foreach(rules, i, rule)
-		if (r == 0)
-			r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "queued_to_apply", NULL, e);
+	json_array_foreach(rules, i, rule) if (r == 0) r =
+		access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "queued_to_apply", NULL, e);
 	return r < 0 ? r : restore_instance(en, c, e);
 }
 
@@ -213,7 +215,8 @@ static int unmanage_drive(struct engine *en, struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	return forgive(c, absent_is_done(backend_invoke(en, c->backend, c, "unmanage", input_of(c), &c->results, e), e), e);
+	return forgive(c, absent_is_done(backend_invoke(en, c->backend, c, "unmanage", input_of(c), &c->results, e), e),
+		       e);
 }
 
 static int unmanage_settle(struct engine *en, struct call *c, struct error *e)
@@ -277,7 +280,8 @@ static int resize_resolve(struct engine *en, struct call *c, struct error *e)
 				   jsonx_str(c->share, "name"), text_format_size((uint64_t)now, text), (long long)now,
 				   extends(c) ? "extend" : "shrink", extends(c) ? "above" : "below");
 	if (!extends(c) && !jsonx_bool(c->backend->capabilities, "shrink") && c->backend->status == BACKEND_UP)
-		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot shrink shares", c->backend->name);
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot shrink shares",
+				 c->backend->name);
 	if (extends(c) && (r = need_capacity(c->backend, (uint64_t)(want - now), e)) < 0)
 		return r;
 	c->args = args_with_id(c);

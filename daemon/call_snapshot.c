@@ -44,7 +44,8 @@ static int answer_existing(struct engine *en, struct call *c, json_t *row, struc
 	int r;
 
 	if (!c->if_absent) {
-		error_set(e, ERR_ALREADY_EXISTS, EEXIST, "share \"%s\" has a snapshot \"%s\" already: choose another name",
+		error_set(e, ERR_ALREADY_EXISTS, EEXIST,
+			  "share \"%s\" has a snapshot \"%s\" already: choose another name",
 			  jsonx_str(c->share, "name"), name);
 		error_add(e, "param", json_string("name"));
 		error_add(e, "object", json_string(name));
@@ -57,13 +58,14 @@ static int answer_existing(struct engine *en, struct call *c, json_t *row, struc
 	if (want && !json_equal(want, json_object_get(object, "provider_location")))
 		differs = "provider_location";
 	if (differs) {
-		error_set(e, ERR_ALREADY_EXISTS, EEXIST, "snapshot \"%s\" exists with another %s: choose another name", name, differs);
+		error_set(e, ERR_ALREADY_EXISTS, EEXIST, "snapshot \"%s\" exists with another %s: choose another name",
+			  name, differs);
 		error_add(e, "param", json_string(differs));
 		return -EEXIST;
 	}
 	if (strcmp(jsonx_str(object, "status"), "available") != 0)
-		return error_set(e, strcmp(jsonx_str(object, "status"), "creating") == 0 ? ERR_BUSY : ERR_INVALID_STATE, EBUSY,
-				 "snapshot \"%s\" exists and is %s", name, jsonx_str(object, "status"));
+		return error_set(e, strcmp(jsonx_str(object, "status"), "creating") == 0 ? ERR_BUSY : ERR_INVALID_STATE,
+				 EBUSY, "snapshot \"%s\" exists and is %s", name, jsonx_str(object, "status"));
 	c->answered = true;
 	c->answer = take_ptr(object);
 	return 0;
@@ -78,10 +80,11 @@ static void make_rows(struct call *c, const char *status)
 	text_make_uuid(instance_id);
 	text_now(now);
 	row = jsonx_pack("{s:s,s:O,s:O,s:O,s:O,s:s,s:s}", "id", id, "share_id", json_object_get(c->share, "id"), "name",
-			 json_object_get(c->params, "name"), "size_bytes", json_object_get(c->share, "size_bytes"), "metadata",
-			 json_object_get(c->params, "metadata"), "created_at", now, "updated_at", now);
-	instance = jsonx_pack("{s:s,s:s,s:O,s:s,s:s,s:s}", "id", instance_id, "snapshot_id", id, "instance_id",
-			      json_object_get(c->instance, "id"), "status", status, "created_at", now, "updated_at", now);
+			 json_object_get(c->params, "name"), "size_bytes", json_object_get(c->share, "size_bytes"),
+			 "metadata", json_object_get(c->params, "metadata"), "created_at", now, "updated_at", now);
+	instance =
+		jsonx_pack("{s:s,s:s,s:O,s:s,s:s,s:s}", "id", instance_id, "snapshot_id", id, "instance_id",
+			   json_object_get(c->instance, "id"), "status", status, "created_at", now, "updated_at", now);
 	c->extra = jsonx_pack("{s:o,s:o}", "snapshot", row, "instance", instance);
 	free(c->object_kind);
 	free(c->object_id);
@@ -99,8 +102,8 @@ static int new_resolve(struct engine *en, struct call *c, const char *status, st
 
 	if ((r = resolve_share(en, c, jsonx_str(c->params, "share"), e)) < 0)
 		return r;
-	if (store_get2(en->st, STORE_SNAPSHOTS, "share_id", jsonx_str(c->share, "id"), "name", jsonx_str(c->params, "name"), &row,
-		       NULL) == 0)
+	if (store_get2(en->st, STORE_SNAPSHOTS, "share_id", jsonx_str(c->share, "id"), "name",
+		       jsonx_str(c->params, "name"), &row, NULL) == 0)
 		return answer_existing(en, c, row, e);
 	if ((r = need_share_status(en, c, WORDS("available"), e)) < 0)
 		return r;
@@ -112,8 +115,10 @@ static int create_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	int r = new_resolve(en, c, "creating", e);
 
-	if (r == 0 && !c->answered && c->backend->status == BACKEND_UP && !jsonx_bool(c->backend->capabilities, "snapshots"))
-		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot make snapshots", c->backend->name);
+	if (r == 0 && !c->answered && c->backend->status == BACKEND_UP &&
+	    !jsonx_bool(c->backend->capabilities, "snapshots"))
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot make snapshots",
+				 c->backend->name);
 	return r;
 }
 
@@ -124,7 +129,8 @@ static int new_intend(struct engine *en, struct call *c, struct error *e)
 	c->snapshot = json_incref(json_object_get(c->extra, "snapshot"));
 	c->snapshot_instance = json_incref(json_object_get(c->extra, "instance"));
 	if (jsonx_get(c->params, "provider_location"))
-		json_object_set(c->snapshot_instance, "provider_location", json_object_get(c->params, "provider_location"));
+		json_object_set(c->snapshot_instance, "provider_location",
+				json_object_get(c->params, "provider_location"));
 	c->intent = snapshot_intent(c);
 	if ((r = store_insert(en->st, STORE_SNAPSHOTS, c->snapshot, NULL, e)) < 0)
 		return r;
@@ -224,11 +230,13 @@ static int manage_resolve(struct engine *en, struct call *c, struct error *e)
 		return r;
 	where = jsonx_pack("{s:O,s:O}", "instance_id", json_object_get(c->instance, "id"), "provider_location",
 			   json_object_get(c->params, "provider_location"));
-	if ((r = store_select(en->st, STORE_SNAPSHOT_INSTANCES, &(struct store_query){ .where = where, .limit = 1 }, &rows, e)) < 0)
+	if ((r = store_select(en->st, STORE_SNAPSHOT_INSTANCES, &(struct store_query){ .where = where, .limit = 1 },
+			      &rows, e)) < 0)
 		return r;
 	if (json_array_size(rows) == 0)
 		return 0;
-	error_set(e, ERR_ALREADY_EXISTS, EEXIST, "%s is a snapshot of this share already", jsonx_str(c->params, "provider_location"));
+	error_set(e, ERR_ALREADY_EXISTS, EEXIST, "%s is a snapshot of this share already",
+		  jsonx_str(c->params, "provider_location"));
 	error_add(e, "param", json_string("provider_location"));
 	return -EEXIST;
 }
@@ -285,7 +293,8 @@ static int need_unused(struct engine *en, const struct call *c, struct error *e)
 
 	for (const struct call *p = en->parked; p; p = p->next)
 		if (p->snapshot && strcmp(jsonx_str(p->snapshot, "id"), id) == 0) {
-			error_set(e, ERR_BUSY, EBUSY, "snapshot \"%s\" is in use by a %s: try again when that is through",
+			error_set(e, ERR_BUSY, EBUSY,
+				  "snapshot \"%s\" is in use by a %s: try again when that is through",
 				  jsonx_str(c->snapshot, "name"), p->method->name);
 			error_add(e, "object", json_string(id));
 			return -EBUSY;
@@ -300,7 +309,8 @@ static int leave_resolve(struct engine *en, struct call *c, struct error *e)
 	if (r < 0 || c->answered)
 		return r;
 	if ((r = need_unused(en, c, e)) < 0 ||
-	    (r = need_snapshot_status(en, c, WORDS("available", "error", "error_deleting", "manage_error", "unmanage_error"), e)) < 0)
+	    (r = need_snapshot_status(
+		     en, c, WORDS("available", "error", "error_deleting", "manage_error", "unmanage_error"), e)) < 0)
 		return r;
 	c->args = args_with_snapshot(c);
 	return 0;
@@ -423,7 +433,8 @@ static int need_latest(struct engine *en, const struct call *c, struct error *e)
 {
 	_cleanup_json_ json_t *where = jsonx_pack("{s:O}", "share_id", json_object_get(c->share, "id")), *rows = NULL;
 	const char *latest;
-	int r = store_select(en->st, STORE_SNAPSHOTS, &(struct store_query){ .where = where, .limit = 1, .newest = true }, &rows, e);
+	int r = store_select(en->st, STORE_SNAPSHOTS,
+			     &(struct store_query){ .where = where, .limit = 1, .newest = true }, &rows, e);
 
 	if (r < 0)
 		return r;
@@ -431,7 +442,8 @@ static int need_latest(struct engine *en, const struct call *c, struct error *e)
 	if (latest && strcmp(latest, jsonx_str(c->snapshot, "id")) == 0)
 		return 0;
 	error_set(e, ERR_INVALID_STATE, EINVAL,
-		  "snapshot \"%s\" is not the latest of its share, \"%s\" is: delete the later ones first, or make a new share from it",
+		  "snapshot \"%s\" is not the latest of its share, \"%s\" is: delete the later ones first, or make a "
+		  "new share from it",
 		  jsonx_str(c->snapshot, "name"), jsonx_str(json_array_get(rows, 0), "name"));
 	error_add(e, "object", json_string(jsonx_str(c->snapshot, "id")));
 	return -EINVAL;
@@ -446,7 +458,8 @@ static int revert_resolve(struct engine *en, struct call *c, struct error *e)
 	    (r = need_snapshot_status(en, c, WORDS("available"), e)) < 0 || (r = need_latest(en, c, e)) < 0)
 		return r;
 	if (c->backend->status == BACKEND_UP && !jsonx_bool(c->backend->capabilities, "revert"))
-		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot revert shares", c->backend->name);
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot revert shares",
+				 c->backend->name);
 	c->args = args_with_snapshot(c);
 	return 0;
 }
@@ -470,8 +483,7 @@ static struct input *revert_input(struct engine *en, struct call *c)
 
 	input_rules_begin(in);
 	if (access_wanted(en, jsonx_str(c->share, "id"), jsonx_str(c->instance, "id"), &wanted, NULL) == 0)
-		json_array_foreach(wanted, i, rule)
-			input_rule(in, RULES_ALL, rule);
+		json_array_foreach(wanted, i, rule) input_rule(in, RULES_ALL, rule);
 	return in;
 }
 
@@ -489,8 +501,10 @@ static int revert_settle(struct engine *en, struct call *c, struct error *e)
 		json_object_set(c->results, "size_bytes", json_object_get(c->snapshot, "size_bytes"));
 	if (!locations)
 		json_object_set(c->results, "export_locations", json_object_get(c->instance, "export_locations"));
-	if ((r = set_share(en, c, jsonx_pack("{s:O}", "size_bytes", json_object_get(c->results, "size_bytes")), e)) < 0 ||
-	    (r = set_locations(en, c, locations, e)) < 0 || (r = set_instance_status(en, c, "available", NULL, e)) < 0 ||
+	if ((r = set_share(en, c, jsonx_pack("{s:O}", "size_bytes", json_object_get(c->results, "size_bytes")), e)) <
+		    0 ||
+	    (r = set_locations(en, c, locations, e)) < 0 ||
+	    (r = set_instance_status(en, c, "available", NULL, e)) < 0 ||
 	    (r = set_snapshot_status(en, c, "available", NULL, e)) < 0 || (r = reload_rows(en, c, e)) < 0)
 		return r;
 	share_event(en, c);
@@ -518,17 +532,20 @@ static int revert_recover(struct engine *en, struct call *c, struct error *e)
 	if (r < 0)
 		return r;
 	if (!by_call)
-		return strcmp(status, "available") == 0 ?
-			       0 :
-			       error_set(e, ERR_DRIVER_FAILED, EIO, "the share was not whole on its backend after a revert was cut off");
+		return strcmp(status, "available") == 0
+			       ? 0
+			       : error_set(e, ERR_DRIVER_FAILED, EIO,
+					   "the share was not whole on its backend after a revert was cut off");
 	r = recover_invoke(en, c, "revert_to_snapshot", revert_input(en, c), &c->results, e);
 	return r < 0 ? r : 1;
 }
 
 static int revert_undo(struct engine *en, struct call *c, struct error *e)
 {
-	int r = !c->recovering ? restore_instance(en, c, e) :
-				 set_instance_status(en, c, "available", "a revert was cut off and undone: the share is as it was before", e);
+	int r = !c->recovering
+			? restore_instance(en, c, e)
+			: set_instance_status(en, c, "available",
+					      "a revert was cut off and undone: the share is as it was before", e);
 
 	return r < 0 ? r : set_snapshot_status(en, c, "available", NULL, e);
 }

@@ -162,7 +162,8 @@ static void stop(struct engine *en)
 		c->next = NULL;
 		work_free(take_ptr(c->work));
 		if (c->method)
-			call_refuse(en, c, ERR_SHUTTING_DOWN, "sharesd is stopping: the call is finished or undone at its next start");
+			call_refuse(en, c, ERR_SHUTTING_DOWN,
+				    "sharesd is stopping: the call is finished or undone at its next start");
 		else
 			call_free(c);
 	}

@@ -17,8 +17,9 @@ static json_t *reference(const char *name)
 
 static json_t *page_schema(const char *member, const char *of)
 {
-	return jsonx_pack("{s:s,s:[s,s],s:{s:{s:s,s:o},s:{s:[s,s]}},s:b}", "type", "object", "required", member, "next", "properties",
-			  member, "type", "array", "items", reference(of), "next", "type", "string", "null", "additionalProperties", 0);
+	return jsonx_pack("{s:s,s:[s,s],s:{s:{s:s,s:o},s:{s:[s,s]}},s:b}", "type", "object", "required", member, "next",
+			  "properties", member, "type", "array", "items", reference(of), "next", "type", "string",
+			  "null", "additionalProperties", 0);
 }
 
 /* "share", "null", "share|snapshot", or the name of a page. */
@@ -43,8 +44,8 @@ static json_t *result_schema(const char *result)
 
 static json_t *param_json(const struct param *p)
 {
-	return jsonx_pack("{s:s,s:s,s:b,s:o}", "name", p->name, "description", p->help, "required", p->required, "schema",
-			  param_schema(p));
+	return jsonx_pack("{s:s,s:s,s:b,s:o}", "name", p->name, "description", p->help, "required", p->required,
+			  "schema", param_schema(p));
 }
 
 static json_t *params_json(const struct method *m)
@@ -64,8 +65,8 @@ static json_t *errors_json(void)
 	json_t *list = json_array();
 
 	for (int k = ERR_NONE + 1; k < ERR_KIND_COUNT; k++)
-		json_array_append_new(list, jsonx_pack("{s:i,s:s}", "code", error_kind_code((enum error_kind)k), "message",
-						       error_kind_name((enum error_kind)k)));
+		json_array_append_new(list, jsonx_pack("{s:i,s:s}", "code", error_kind_code((enum error_kind)k),
+						       "message", error_kind_name((enum error_kind)k)));
 	return list;
 }
 
@@ -73,9 +74,10 @@ static json_t *method_json(const struct method *m)
 {
 	static const char *const kinds[] = { "read", "queued-read", "write", "hooked" };
 	bool reads = m->kind == METHOD_READ || m->kind == METHOD_QUEUED_READ;
-	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:o},s:s,s:s}", "name", m->name, "summary", m->help, "paramStructure", "by-name",
-			       "params", params_json(m), "result", "name", m->result, "schema", result_schema(m->result), "x-kind",
-			       kinds[m->kind], "x-role", reads && !(m->flags & METHOD_ADMIN) ? "reader" : "admin");
+	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:o},s:s,s:s}", "name", m->name, "summary", m->help,
+			       "paramStructure", "by-name", "params", params_json(m), "result", "name", m->result,
+			       "schema", result_schema(m->result), "x-kind", kinds[m->kind], "x-role",
+			       reads && !(m->flags & METHOD_ADMIN) ? "reader" : "admin");
 	json_t *results = json_object();
 
 	json_object_set_new(o, "errors", errors_json());
@@ -99,8 +101,9 @@ int read_discover(struct reader *rd, const json_t *params, json_t **ret, struct 
 		json_array_append_new(methods, method_json(m));
 	for (const struct schema *s = schema_table(); s->name; s++)
 		json_object_set_new(schemas, s->name, json_loads(s->text, 0, NULL));
-	*ret = jsonx_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:{s:o}}", "openrpc", "1.2.6", "info", "title", "sharesd", "version", SHARESD_VERSION,
-			  "description", "Share service for one host, with hooks around every driver call", "methods", methods,
+	*ret = jsonx_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:{s:o}}", "openrpc", "1.2.6", "info", "title", "sharesd",
+			  "version", SHARESD_VERSION, "description",
+			  "Share service for one host, with hooks around every driver call", "methods", methods,
 			  "components", "schemas", schemas);
 	return 0;
 }

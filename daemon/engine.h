@@ -23,11 +23,11 @@ struct engine {
 	struct queue *in, *out;
 	struct conf *conf;
 	char *host, *socket;
-	size_t max_depth;          /* of hook answers: as of requests */
+	size_t max_depth; /* of hook answers: as of requests */
 	struct backend *backends;
-	struct call *parked;       /* calls whose long work goes on, and calls of the daemon's own that measure */
-	struct work *background;   /* purges that nobody waits for */
-	struct retired *retired;   /* hook sets of before a reload that parked calls still use */
+	struct call *parked;     /* calls whose long work goes on, and calls of the daemon's own that measure */
+	struct work *background; /* purges that nobody waits for */
+	struct retired *retired; /* hook sets of before a reload that parked calls still use */
 	int64_t calls_since_prune;
 	bool stopping;
 };

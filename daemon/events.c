@@ -36,7 +36,8 @@ static bool wants(const struct subscription *s, const char *type)
 
 	if (!s->types)
 		return true;
-	json_array_foreach(s->types, i, t) {
+	json_array_foreach(s->types, i, t)
+	{
 		const char *want = json_string_value(t);
 		size_t n = strlen(want);
 
@@ -68,11 +69,13 @@ static bool pump_some(struct service *s, struct conn *c, struct subscription *su
 	size_t i;
 	json_t *row;
 
-	if (store_select(s->st, STORE_EVENTS, &(struct store_query){ .after = sub->seq, .limit = BATCH }, &rows, &e) < 0) {
+	if (store_select(s->st, STORE_EVENTS, &(struct store_query){ .after = sub->seq, .limit = BATCH }, &rows, &e) <
+	    0) {
 		log_error("events cannot be read: %s", e.message);
 		return false;
 	}
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		if (!conn_takes_more(c))
 			return false;
 		sub->seq = jsonx_int(row, "seq");
@@ -146,7 +149,9 @@ static int check_since(struct service *s, int64_t since, struct error *e)
 
 	if (first == 0 || since >= first - 1)
 		return 0;
-	error_set(e, ERR_LIMIT, ERANGE, "events after %" PRId64 " are not all kept: the oldest is %" PRId64 ", so look at the objects anew and subscribe from there",
+	error_set(e, ERR_LIMIT, ERANGE,
+		  "events after %" PRId64 " are not all kept: the oldest is %" PRId64
+		  ", so look at the objects anew and subscribe from there",
 		  since, first);
 	error_add(e, "param", json_string("since"));
 	error_add(e, "limit", json_integer(first));

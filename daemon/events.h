@@ -1,5 +1,5 @@
-/* Events to those who subscribed. The store keeps them; each subscriber has a place in that list, so none is skipped and
- * none is kept in memory. Loop thread. */
+/* Events to those who subscribed. The store keeps them; each subscriber has a place in that list, so none is skipped
+ * and none is kept in memory. Loop thread. */
 #ifndef DAEMON_EVENTS_H
 #define DAEMON_EVENTS_H
 

@@ -50,7 +50,8 @@ static void show_status(struct service *s)
 	const char *name;
 	size_t up = 0, n = 0;
 
-	json_object_foreach(view_backends(s->view), name, b) {
+	json_object_foreach(view_backends(s->view), name, b)
+	{
 		n++;
 		up += strcmp(jsonx_str(b, "status"), "up") == 0;
 	}
@@ -174,7 +175,8 @@ static int load_again(struct service *s, struct conf **ret)
 	conf_faults_clear(&faults);
 	conf_faults_clear(&warnings);
 	if (r < 0) {
-		log_error("%s is not taken, the old one stays in force: %s", s->conf_path, e.message ? e.message : strerror(-r));
+		log_error("%s is not taken, the old one stays in force: %s", s->conf_path,
+			  e.message ? e.message : strerror(-r));
 		conf_unref(conf);
 		return r;
 	}
@@ -259,12 +261,13 @@ static void report_stuck(void *data, const json_t *call, const char *backend, do
 {
 	struct service *s = data;
 	const char *method = jsonx_str(call, "method");
-	_cleanup_free_ char *reason =
-		xasprintf("its driver has not come back from %s for %.0f s (driver_timeout); changes wait for it", method, took);
+	_cleanup_free_ char *reason = xasprintf(
+		"its driver has not come back from %s for %.0f s (driver_timeout); changes wait for it", method, took);
 	json_t *shown = view_backend(s->view, backend) ? json_copy(view_backend(s->view, backend)) : NULL;
 
 	log_error("backend \"%s\" is down: %s", backend, reason);
-	service_event(s, "backend.stuck", jsonx_pack("{s:s,s:s,s:s}", "name", backend, "method", method, "status_reason", reason));
+	service_event(s, "backend.stuck",
+		      jsonx_pack("{s:s,s:s,s:s}", "name", backend, "method", method, "status_reason", reason));
 	if (!shown)
 		return;
 	json_object_set_new(shown, "status", json_string("down"));
@@ -294,7 +297,8 @@ static void add_events(struct running *run)
 	run->watch = event_new(run->s.base, -1, EV_PERSIST, on_watch, run);
 	event_add(run->watch, &each_second);
 	for (size_t i = 0; i < 3; i++) {
-		run->signals[i] = evsignal_new(run->s.base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, run);
+		run->signals[i] =
+			evsignal_new(run->s.base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, run);
 		event_add(run->signals[i], NULL);
 	}
 }

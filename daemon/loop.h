@@ -4,8 +4,8 @@
 
 #include "conf/conf.h"
 
-/* Runs the daemon until it is told to stop. 0 or a negative errno, with what was wrong in the log. `fds`: n sockets that
- * listen already (systemd), or none. */
+/* Runs the daemon until it is told to stop. 0 or a negative errno, with what was wrong in the log. `fds`: n sockets
+ * that listen already (systemd), or none. */
 int loop_run(const char *conf_path, struct conf *conf, const int *fds, int n_fds);
 
 #endif

@@ -143,13 +143,14 @@ static void print_results(const struct method *m)
 		return;
 	printf("A post hook sees in\n.Va driver_action_results :\n");
 	for (const struct result_key *k = m->results; k->name; k++)
-		printf("%s%s%s", strcmp(k->name, "*") == 0 ? "the capabilities" : k->name, k->changeable ? " (may be replaced)" : "",
-		       k[1].name ? ", " : ".\n");
+		printf("%s%s%s", strcmp(k->name, "*") == 0 ? "the capabilities" : k->name,
+		       k->changeable ? " (may be replaced)" : "", k[1].name ? ", " : ".\n");
 }
 
 static void print_method(const struct method *m)
 {
-	static const char *const kinds[] = { "read", "read that waits its turn", "change without hooks", "change with hooks" };
+	static const char *const kinds[] = { "read", "read that waits its turn", "change without hooks",
+					     "change with hooks" };
 	size_t common = 0;
 
 	printf(".Ss %s\n", m->name);

@@ -4,45 +4,66 @@
 
 /* Rows read like the table in the manual; a new method is a row here and its functions. */
 
-#define P(n, t, req, ...) { .name = n, .type = t, .required = req, __VA_ARGS__ }
-#define PARAMS(...)                                           \
-	(const struct param[])                                \
-	{                                                     \
-		__VA_ARGS__, { .name = NULL, .help = NULL } \
+/* NOLINTBEGIN(bugprone-macro-parentheses): initialisers, not expressions */
+#define P(n, t, req, ...)                                                                                              \
+	{                                                                                                              \
+		.name = n, .type = t, .required = req, __VA_ARGS__                                                     \
+	}
+#define PARAMS(...)                                                                                                    \
+	(const struct param[])                                                                                         \
+	{                                                                                                              \
+		__VA_ARGS__,                                                                                           \
+		{                                                                                                      \
+			.name = NULL, .help = NULL                                                                     \
+		}                                                                                                      \
 	}
 #define SLOTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define RESULTS(...)                                                       \
-	(const struct result_key[])                                        \
-	{                                                                  \
-		__VA_ARGS__, { .name = NULL, .shape = SHAPE_OBJECT }       \
+#define RESULTS(...)                                                                                                   \
+	(const struct result_key[])                                                                                    \
+	{                                                                                                              \
+		__VA_ARGS__,                                                                                           \
+		{                                                                                                      \
+			.name = NULL, .shape = SHAPE_OBJECT                                                            \
+		}                                                                                                      \
 	}
 #define MAX_LEN(n) .min = 1, .max = n
-#define KEY(n, s) { .name = n, .shape = s, .changeable = false }
-#define KEY_CHANGEABLE(n, s) { .name = n, .shape = s, .changeable = true }
+#define KEY(n, s)                                                                                                      \
+	{                                                                                                              \
+		.name = n, .shape = s, .changeable = false                                                             \
+	}
+#define KEY_CHANGEABLE(n, s)                                                                                           \
+	{                                                                                                              \
+		.name = n, .shape = s, .changeable = true                                                              \
+	}
 
 static const char *const protos[] = { "LOCAL", "NFS", "CIFS", "NFS_CIFS", "CEPHFS", NULL };
 static const char *const access_types[] = { "ip", "user", "cephx", NULL };
 static const char *const levels[] = { "rw", "ro", NULL };
-static const char *const statuses[] = { "available", "error", "error_deleting", "extending_error", "shrinking_error",
-					"reverting_error", "manage_error", "unmanage_error", NULL };
+static const char *const statuses[] = { "available",       "error",           "error_deleting",
+					"extending_error", "shrinking_error", "reverting_error",
+					"manage_error",    "unmanage_error",  NULL };
 
 #define P_BACKEND(req) P("backend", PARAM_STRING, req, MAX_LEN(255), .help = "name of a backend")
-#define P_SHARE P("share", PARAM_REF, true, .help = "id or name of the share")
-#define P_SNAPSHOT P("snapshot", PARAM_REF, true, .help = "id of the snapshot, or share@snapshot")
-#define P_METADATA P("metadata", PARAM_METADATA, false, .fallback = "{}", .help = "texts of the caller's own")
-#define P_FORCE                                               \
-	P("force", PARAM_BOOL, false, .fallback = "false",    \
+#define P_SHARE        P("share", PARAM_REF, true, .help = "id or name of the share")
+#define P_SNAPSHOT     P("snapshot", PARAM_REF, true, .help = "id of the snapshot, or share@snapshot")
+#define P_METADATA     P("metadata", PARAM_METADATA, false, .fallback = "{}", .help = "texts of the caller's own")
+#define P_FORCE                                                                                                        \
+	P("force", PARAM_BOOL, false, .fallback = "false",                                                             \
 	  .help = "go on past errors of the driver; what stays behind is an orphan")
-#define P_PAGE                                                                                                   \
-	P("limit", PARAM_INT, false, .fallback = "100", .min = 1, .max = 1000, .help = "entries of this page"), \
+#define P_PAGE                                                                                                         \
+	P("limit", PARAM_INT, false, .fallback = "100", .min = 1, .max = 1000, .help = "entries of this page"),        \
 		P("after", PARAM_STRING, false, MAX_LEN(64), .help = "`next` of the page before")
 #define P_LEVEL(fb) P("access_level", PARAM_CHOICE, false, .fallback = fb, .choices = levels, .help = "rw or ro")
-#define P_OPTIONS(fb) P("options", PARAM_OBJECT, false, .fallback = fb, .help = "of the protocol: squash, sec, anonuid, anongid")
-#define P_LOCATION P("provider_location", PARAM_STRING, true, MAX_LEN(4095), .help = "where it lies on the backend")
-#define P_TYPE(req) P("access_type", PARAM_CHOICE, req, .choices = access_types, .help = "what access_to is")
-#define P_TO(req) P("access_to", PARAM_STRING, req, MAX_LEN(255), .help = "address, network, user or id")
+#define P_OPTIONS(fb)                                                                                                  \
+	P("options", PARAM_OBJECT, false, .fallback = fb, .help = "of the protocol: squash, sec, anonuid, anongid")
+#define P_LOCATION       P("provider_location", PARAM_STRING, true, MAX_LEN(4095), .help = "where it lies on the backend")
+#define P_TYPE(req)      P("access_type", PARAM_CHOICE, req, .choices = access_types, .help = "what access_to is")
+#define P_TO(req)        P("access_to", PARAM_STRING, req, MAX_LEN(255), .help = "address, network, user or id")
 #define P_DRIVER_OPTIONS P("driver_options", PARAM_OBJECT, false, .fallback = "{}", .help = "for the driver")
-#define P_NEW_NAME P("name", PARAM_NAME, true, .help = "1 to 255 of A-Z a-z 0-9 . _ -, not starting with . or -, not a UUID")
+#define P_NEW_NAME                                                                                                     \
+	P("name", PARAM_NAME, true, .help = "1 to 255 of A-Z a-z 0-9 . _ -, not starting with . or -, not a UUID")
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct method table[] = {
 	{ .name = "init_host",
@@ -50,10 +71,12 @@ static const struct method table[] = {
 	  .flags = METHOD_NO_INTENT | METHOD_ANY_BACKEND_STATE,
 	  .params = PARAMS(P_BACKEND(true)),
 	  .result = "backend",
-	  .results = RESULTS(KEY_CHANGEABLE("shares", SHAPE_LOCATIONS_BY_ID), KEY("failed", SHAPE_ARRAY), KEY("recovered", SHAPE_ARRAY)),
+	  .results = RESULTS(KEY_CHANGEABLE("shares", SHAPE_LOCATIONS_BY_ID), KEY("failed", SHAPE_ARRAY),
+			     KEY("recovered", SHAPE_ARRAY)),
 	  .slots = SLOTS("check_for_setup_error", "ensure_shares"),
 	  .ops = &ops_init_host,
-	  .help = "Sets a backend up: looks whether it is there, decides the fate of half-done calls, checks its shares, makes the rules in force equal to the wanted ones." },
+	  .help = "Sets a backend up: looks whether it is there, decides the fate of half-done calls, checks its "
+		  "shares, makes the rules in force equal to the wanted ones." },
 	{ .name = "publish_service_capabilities",
 	  .kind = METHOD_HOOKED,
 	  .flags = METHOD_NO_INTENT,
@@ -66,18 +89,21 @@ static const struct method table[] = {
 	{ .name = "create_share_instance",
 	  .kind = METHOD_HOOKED,
 	  .flags = METHOD_IF_ABSENT | METHOD_LONG,
-	  .params = PARAMS(P_NEW_NAME,
-			   P("size_bytes", PARAM_SIZE, false, .help = "bytes; may be left out with `snapshot`, then not below its size"),
-			   P_BACKEND(false),
-			   P("share_proto", PARAM_CHOICE, false, .fallback = "\"LOCAL\"", .choices = protos, .help = "how it is reached"),
-			   P("snapshot", PARAM_REF, false, .help = "make it from this snapshot"),
-			   P("share_network", PARAM_STRING, false, MAX_LEN(255), .help = "where share servers are used"),
-			   P_METADATA, P("uid", PARAM_OWNER, false, .help = "owner of its root; the caller"),
-			   P("gid", PARAM_OWNER, false, .help = "group of its root; the caller's"),
-			   P("mode", PARAM_MODE, false, .help = "mode of its root, octal")),
+	  .params =
+		  PARAMS(P_NEW_NAME,
+			 P("size_bytes", PARAM_SIZE, false,
+			   .help = "bytes; may be left out with `snapshot`, then not below its size"),
+			 P_BACKEND(false),
+			 P("share_proto", PARAM_CHOICE, false, .fallback = "\"LOCAL\"", .choices = protos,
+			   .help = "how it is reached"),
+			 P("snapshot", PARAM_REF, false, .help = "make it from this snapshot"),
+			 P("share_network", PARAM_STRING, false, MAX_LEN(255), .help = "where share servers are used"),
+			 P_METADATA, P("uid", PARAM_OWNER, false, .help = "owner of its root; the caller"),
+			 P("gid", PARAM_OWNER, false, .help = "group of its root; the caller's"),
+			 P("mode", PARAM_MODE, false, .help = "mode of its root, octal")),
 	  .result = "share",
-	  .results = RESULTS(KEY_CHANGEABLE("export_locations", SHAPE_LOCATIONS), KEY("provider_location", SHAPE_STRING),
-			     KEY_CHANGEABLE("metadata", SHAPE_METADATA)),
+	  .results = RESULTS(KEY_CHANGEABLE("export_locations", SHAPE_LOCATIONS),
+			     KEY("provider_location", SHAPE_STRING), KEY_CHANGEABLE("metadata", SHAPE_METADATA)),
 	  .ops = &ops_create_share,
 	  .help = "Creates a share, empty or from a snapshot." },
 	{ .name = "delete_share_instance",
@@ -91,12 +117,15 @@ static const struct method table[] = {
 	{ .name = "manage_share",
 	  .kind = METHOD_HOOKED,
 	  .flags = METHOD_IF_ABSENT | METHOD_LONG,
-	  .params = PARAMS(P_BACKEND(true), P_NEW_NAME, P_LOCATION,
-			   P("share_proto", PARAM_CHOICE, false, .fallback = "\"LOCAL\"", .choices = protos, .help = "how it is reached"),
-			   P("size_bytes", PARAM_SIZE, false, .help = "its size; what is used, where it is left out"),
-			   P("access_rules", PARAM_RULES, false, .fallback = "[]", .help = "put in force in the same step"),
-			   P_DRIVER_OPTIONS, P_METADATA,
-			   P("dry_run", PARAM_BOOL, false, .fallback = "false", .help = "look, and answer what it would become; change nothing")),
+	  .params = PARAMS(
+		  P_BACKEND(true), P_NEW_NAME, P_LOCATION,
+		  P("share_proto", PARAM_CHOICE, false, .fallback = "\"LOCAL\"", .choices = protos,
+		    .help = "how it is reached"),
+		  P("size_bytes", PARAM_SIZE, false, .help = "its size; what is used, where it is left out"),
+		  P("access_rules", PARAM_RULES, false, .fallback = "[]", .help = "put in force in the same step"),
+		  P_DRIVER_OPTIONS, P_METADATA,
+		  P("dry_run", PARAM_BOOL, false, .fallback = "false",
+		    .help = "look, and answer what it would become; change nothing")),
 	  .result = "share",
 	  .results = RESULTS(KEY("size_bytes", SHAPE_SIZE), KEY_CHANGEABLE("export_locations", SHAPE_LOCATIONS),
 			     KEY_CHANGEABLE("metadata", SHAPE_METADATA)),
@@ -141,7 +170,8 @@ static const struct method table[] = {
 	{ .name = "deny_access",
 	  .kind = METHOD_HOOKED,
 	  .flags = METHOD_IF_PRESENT,
-	  .params = PARAMS(P_SHARE, P("access", PARAM_STRING, false, MAX_LEN(64), .help = "id of the rule"), P_TYPE(false), P_TO(false)),
+	  .params = PARAMS(P_SHARE, P("access", PARAM_STRING, false, MAX_LEN(64), .help = "id of the rule"),
+			   P_TYPE(false), P_TO(false)),
 	  .result = "null",
 	  .slots = SLOTS("update_access"),
 	  .ops = &ops_deny_access,
@@ -154,7 +184,8 @@ static const struct method table[] = {
 	  .results = RESULTS(KEY("rules", SHAPE_OBJECT)),
 	  .slots = SLOTS("update_access"),
 	  .ops = &ops_update_access,
-	  .help = "Changes a rule's level or options; without `access`: makes what is in force equal to the wanted rules." },
+	  .help = "Changes a rule's level or options; without `access`: makes what is in force equal to the wanted "
+		  "rules." },
 	{ .name = "create_snapshot",
 	  .kind = METHOD_HOOKED,
 	  .flags = METHOD_IF_ABSENT | METHOD_LONG,
@@ -220,7 +251,8 @@ static const struct method table[] = {
 	{ .name = "test_hook",
 	  .kind = METHOD_WRITE,
 	  .flags = METHOD_NO_INTENT,
-	  .params = PARAMS(P_BACKEND(true), P("hook", PARAM_STRING, true, MAX_LEN(4096), .help = "name or entry of the hook"),
+	  .params = PARAMS(P_BACKEND(true),
+			   P("hook", PARAM_STRING, true, MAX_LEN(4096), .help = "name or entry of the hook"),
 			   P("event", PARAM_OBJECT, true, .help = "the event it gets, with `phase` and `func_name`")),
 	  .result = "hook_test",
 	  .ops = &ops_test_hook,
@@ -232,22 +264,43 @@ static const struct method table[] = {
 	  .ops = &ops_list_orphans,
 	  .help = "Lists what is marked as ours on the backends and is not in the store." },
 
-	{ .name = "list_backends", .kind = METHOD_READ, .params = PARAMS(P_PAGE), .result = "backends", .read = read_list_backends, .help = "Lists the backends." },
-	{ .name = "get_backend", .kind = METHOD_READ, .params = PARAMS(P_BACKEND(true)), .result = "backend", .read = read_get_backend, .help = "Shows a backend." },
+	{ .name = "list_backends",
+	  .kind = METHOD_READ,
+	  .params = PARAMS(P_PAGE),
+	  .result = "backends",
+	  .read = read_list_backends,
+	  .help = "Lists the backends." },
+	{ .name = "get_backend",
+	  .kind = METHOD_READ,
+	  .params = PARAMS(P_BACKEND(true)),
+	  .result = "backend",
+	  .read = read_get_backend,
+	  .help = "Shows a backend." },
 	{ .name = "list_shares",
 	  .kind = METHOD_READ,
-	  .params = PARAMS(P_BACKEND(false), P("status", PARAM_STRING, false, MAX_LEN(64), .help = "only those of this status"), P_PAGE),
+	  .params = PARAMS(P_BACKEND(false),
+			   P("status", PARAM_STRING, false, MAX_LEN(64), .help = "only those of this status"), P_PAGE),
 	  .result = "shares",
 	  .read = read_list_shares,
 	  .help = "Lists the shares." },
-	{ .name = "get_share", .kind = METHOD_READ, .params = PARAMS(P_SHARE), .result = "share", .read = read_get_share, .help = "Shows a share." },
+	{ .name = "get_share",
+	  .kind = METHOD_READ,
+	  .params = PARAMS(P_SHARE),
+	  .result = "share",
+	  .read = read_get_share,
+	  .help = "Shows a share." },
 	{ .name = "list_snapshots",
 	  .kind = METHOD_READ,
 	  .params = PARAMS(P("share", PARAM_REF, false, .help = "only those of this share"), P_PAGE),
 	  .result = "snapshots",
 	  .read = read_list_snapshots,
 	  .help = "Lists the snapshots." },
-	{ .name = "get_snapshot", .kind = METHOD_READ, .params = PARAMS(P_SNAPSHOT), .result = "snapshot", .read = read_get_snapshot, .help = "Shows a snapshot." },
+	{ .name = "get_snapshot",
+	  .kind = METHOD_READ,
+	  .params = PARAMS(P_SNAPSHOT),
+	  .result = "snapshot",
+	  .read = read_get_snapshot,
+	  .help = "Shows a snapshot." },
 	{ .name = "list_access_rules",
 	  .kind = METHOD_READ,
 	  .params = PARAMS(P("share", PARAM_REF, false, .help = "only those of this share"), P_TO(false), P_PAGE),
@@ -260,36 +313,58 @@ static const struct method table[] = {
 	  .result = "replicas",
 	  .read = read_list_replicas,
 	  .help = "Lists the replicas of replicated shares." },
-	{ .name = "list_share_servers", .kind = METHOD_READ, .params = PARAMS(P_PAGE), .result = "share_servers", .read = read_list_share_servers, .help = "Lists the share servers." },
+	{ .name = "list_share_servers",
+	  .kind = METHOD_READ,
+	  .params = PARAMS(P_PAGE),
+	  .result = "share_servers",
+	  .read = read_list_share_servers,
+	  .help = "Lists the share servers." },
 	{ .name = "list_calls",
 	  .kind = METHOD_READ,
 	  .params = PARAMS(P_PAGE),
 	  .result = "calls",
 	  .read = read_list_calls,
 	  .help = "Lists calls in the order they began: the last 1000, then those that run or wait." },
-	{ .name = "list_hooks", .kind = METHOD_READ, .params = PARAMS(P_BACKEND(false), P_PAGE), .result = "hooks", .read = read_list_hooks, .help = "Lists the hooks of the backends." },
+	{ .name = "list_hooks",
+	  .kind = METHOD_READ,
+	  .params = PARAMS(P_BACKEND(false), P_PAGE),
+	  .result = "hooks",
+	  .read = read_list_hooks,
+	  .help = "Lists the hooks of the backends." },
 	{ .name = "get_hook",
 	  .kind = METHOD_READ,
-	  .params = PARAMS(P_BACKEND(true), P("hook", PARAM_STRING, true, MAX_LEN(4096), .help = "name or entry of the hook")),
+	  .params = PARAMS(P_BACKEND(true),
+			   P("hook", PARAM_STRING, true, MAX_LEN(4096), .help = "name or entry of the hook")),
 	  .result = "hook",
 	  .read = read_get_hook,
 	  .help = "Shows a hook." },
 	{ .name = "subscribe",
 	  .kind = METHOD_READ,
-	  .params = PARAMS(P("types", PARAM_STRINGS, false, .help = "only these types; all of a kind with \"share.*\""),
-			   P("since", PARAM_INT, false, .min = 0, .max = INT64_MAX, .help = "also those after this seq")),
+	  .params =
+		  PARAMS(P("types", PARAM_STRINGS, false, .help = "only these types; all of a kind with \"share.*\""),
+			 P("since", PARAM_INT, false, .min = 0, .max = INT64_MAX, .help = "also those after this seq")),
 	  .result = "subscription",
 	  .read = read_subscribe,
 	  .help = "From now on this connection also gets events, as notifications of method `event`." },
-	{ .name = "get_service", .kind = METHOD_READ, .result = "service", .read = read_get_service, .help = "Shows the daemon: version, limits, counts, drivers." },
-	{ .name = "rpc.discover", .kind = METHOD_READ, .result = "openrpc", .read = read_discover, .help = "Describes this interface as an OpenRPC document." },
+	{ .name = "get_service",
+	  .kind = METHOD_READ,
+	  .result = "service",
+	  .read = read_get_service,
+	  .help = "Shows the daemon: version, limits, counts, drivers." },
+	{ .name = "rpc.discover",
+	  .kind = METHOD_READ,
+	  .result = "openrpc",
+	  .read = read_discover,
+	  .help = "Describes this interface as an OpenRPC document." },
 	{ .name = NULL },
 };
 
 static const struct param common[] = {
-	P("request_id", PARAM_STRING, false, MAX_LEN(64), .help = "the same call with the same id is done once, and answered the same for a day"),
+	P("request_id", PARAM_STRING, false, MAX_LEN(64),
+	  .help = "the same call with the same id is done once, and answered the same for a day"),
 	P("wait", PARAM_BOOL, false, .fallback = "true", .help = "false: answer before long work is through"),
-	P("if_absent", PARAM_BOOL, false, .fallback = "false", .help = "what exists with the same parameters is the answer"),
+	P("if_absent", PARAM_BOOL, false, .fallback = "false",
+	  .help = "what exists with the same parameters is the answer"),
 	P("if_present", PARAM_BOOL, false, .fallback = "false", .help = "nothing there is success"),
 	P("skip_hooks", PARAM_BOOL, false, .fallback = "false", .help = "root only: no hook runs"),
 	{ .name = NULL },

@@ -14,11 +14,11 @@ struct engine;
 struct reader;
 
 enum param_type {
-	PARAM_STRING,   /* bounds: length */
-	PARAM_NAME,     /* a new object's name */
-	PARAM_REF,      /* an id, or a name where names are unique */
-	PARAM_SIZE,     /* bytes, 1..2^63-1 */
-	PARAM_INT,      /* bounds: value */
+	PARAM_STRING, /* bounds: length */
+	PARAM_NAME,   /* a new object's name */
+	PARAM_REF,    /* an id, or a name where names are unique */
+	PARAM_SIZE,   /* bytes, 1..2^63-1 */
+	PARAM_INT,    /* bounds: value */
 	PARAM_BOOL,
 	PARAM_CHOICE,
 	PARAM_MODE,     /* "0770" */
@@ -67,11 +67,11 @@ enum method_kind {
 };
 
 enum method_flag {
-	METHOD_ADMIN = 1 << 0,      /* a read that only admins may call */
+	METHOD_ADMIN = 1 << 0, /* a read that only admins may call */
 	METHOD_IF_ABSENT = 1 << 1,
 	METHOD_IF_PRESENT = 1 << 2,
-	METHOD_LONG = 1 << 3,       /* takes `wait` */
-	METHOD_NO_INTENT = 1 << 4,  /* repeats itself at every start: needs no intent */
+	METHOD_LONG = 1 << 3,              /* takes `wait` */
+	METHOD_NO_INTENT = 1 << 4,         /* repeats itself at every start: needs no intent */
 	METHOD_ANY_BACKEND_STATE = 1 << 5, /* runs although the backend is down */
 };
 
@@ -102,7 +102,7 @@ struct method {
 	const struct param *params; /* name NULL ends; NULL: none */
 	const char *result;         /* a schema's name: "share", "share?" (or null), "null", "shares" (a page) .. */
 	const struct result_key *results;
-	const char *const *slots;   /* driver slots that must exist; NULL-terminated */
+	const char *const *slots; /* driver slots that must exist; NULL-terminated */
 	const struct call_ops *ops;
 	read_function *read;
 	const char *help;

@@ -57,7 +57,8 @@ int object_find_access(struct store *st, const char *id, const char *param, json
 	return r == -ENOENT ? not_found(e, param, "access rule", id) : r;
 }
 
-static int select_by(struct store *st, enum store_table t, const char *column, const char *value, json_t **ret, struct error *e)
+static int select_by(struct store *st, enum store_table t, const char *column, const char *value, json_t **ret,
+		     struct error *e)
 {
 	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", column, value);
 
@@ -75,7 +76,8 @@ static int instances_of(struct store *st, const char *share_id, json_t **ret_row
 	if (r < 0)
 		return r;
 	found = json_array_get(rows, 0);
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		const char *state = jsonx_str(row, "replica_state");
 
 		if (state && strcmp(state, "active") == 0)
@@ -110,9 +112,8 @@ int object_snapshot_instance_of(struct store *st, const char *snapshot_id, const
 	if (r < 0)
 		return r;
 	found = json_array_get(rows, 0);
-	json_array_foreach(rows, i, row)
-		if (instance_id && strcmp(jsonx_str(row, "instance_id"), instance_id) == 0)
-			found = row;
+	json_array_foreach(rows, i, row) if (instance_id && strcmp(jsonx_str(row, "instance_id"), instance_id) == 0)
+		found = row;
 	if (!found)
 		return error_set(e, ERR_INTERNAL, ENOENT, "snapshot %s has no instance in the store", snapshot_id);
 	*ret_row = json_incref(found);
@@ -151,15 +152,16 @@ static void show_locations(json_t *to, const json_t *instance_row)
 	json_t *list = json_array(), *l;
 	size_t i;
 
-	json_array_foreach(object_locations(instance_row), i, l)
-		json_array_append_new(list, whole_location(l));
+	json_array_foreach(object_locations(instance_row), i, l) json_array_append_new(list, whole_location(l));
 	json_object_set_new(to, "export_locations", list);
 }
 
 json_t *object_instance(const json_t *row)
 {
-	static const char *const shown[] = { "id",	      "share_id",	   "backend",	"status", "status_reason",
-					     "replica_state", "provider_location", "created_at", "updated_at", NULL };
+	static const char *const shown[] = {
+		"id",         "share_id",   "backend", "status", "status_reason", "replica_state", "provider_location",
+		"created_at", "updated_at", NULL
+	};
 	json_t *o = json_object();
 
 	copy_members(o, row, shown);
@@ -179,7 +181,8 @@ static int rules_status(struct store *st, const char *instance_id, const char **
 	if (r < 0)
 		return r;
 	*ret = "active";
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		const char *state = jsonx_str(row, "state");
 
 		if (strcmp(state, "error") == 0) {
@@ -194,11 +197,23 @@ static int rules_status(struct store *st, const char *instance_id, const char **
 
 int object_share(struct store *st, const json_t *row, json_t **ret, struct error *e)
 {
-	static const char *const shown[] = { "id",	       "name",		"share_proto", "size_bytes", "snapshot_id",
-					     "replication_type", "share_network", "share_server_id", "owner_uid", "metadata",
-					     "created_at",     "updated_at",	NULL };
-	static const char *const of_instance[] = { "backend", "status", "status_reason", "used_bytes", "used_at", NULL };
-	const char *id = jsonx_str(row, "id"), *status;
+	static const char *const shown[] = { "id",
+					     "name",
+					     "share_proto",
+					     "size_bytes",
+					     "snapshot_id",
+					     "replication_type",
+					     "share_network",
+					     "share_server_id",
+					     "owner_uid",
+					     "metadata",
+					     "created_at",
+					     "updated_at",
+					     NULL };
+	static const char *const of_instance[] = {
+		"backend", "status", "status_reason", "used_bytes", "used_at", NULL
+	};
+	const char *id = jsonx_str(row, "id"), *status = NULL;
 	_cleanup_json_ json_t *instances = NULL, *o = json_object();
 	json_t *active, *list, *i_row, *warnings;
 	size_t i;
@@ -217,8 +232,7 @@ int object_share(struct store *st, const json_t *row, json_t **ret, struct error
 	warnings = jsonx_get(row, "warnings");
 	json_object_set_new(o, "warnings", warnings ? json_incref(warnings) : json_array());
 	list = json_array();
-	json_array_foreach(instances, i, i_row)
-		json_array_append_new(list, object_instance(i_row));
+	json_array_foreach(instances, i, i_row) json_array_append_new(list, object_instance(i_row));
 	json_object_set_new(o, "instances", list);
 	*ret = take_ptr(o);
 	return 0;
@@ -234,11 +248,12 @@ int object_share_by_id(struct store *st, const char *id, json_t **ret, struct er
 
 int object_snapshot(struct store *st, const json_t *row, json_t **ret, struct error *e)
 {
-	static const char *const shown[] = { "id",	   "share_id",	 "name",       "size_bytes",
+	static const char *const shown[] = { "id",       "share_id",   "name",       "size_bytes",
 					     "metadata", "created_at", "updated_at", NULL };
 	static const char *const of_instance[] = { "status", "status_reason", "provider_location", NULL };
-	static const char *const instance_shown[] = { "id",	   "snapshot_id",	"instance_id", "status",
-						      "status_reason", "provider_location", "created_at", "updated_at", NULL };
+	static const char *const instance_shown[] = { "id",         "snapshot_id",   "instance_id",
+						      "status",     "status_reason", "provider_location",
+						      "created_at", "updated_at",    NULL };
 	_cleanup_json_ json_t *rows = NULL, *first = NULL, *o = json_object();
 	json_t *list, *i_row;
 	size_t i;
@@ -253,7 +268,8 @@ int object_snapshot(struct store *st, const json_t *row, json_t **ret, struct er
 		json_object_set_new(o, "metadata", json_object());
 	json_object_set_new(o, "progress", json_null());
 	list = json_array();
-	json_array_foreach(rows, i, i_row) {
+	json_array_foreach(rows, i, i_row)
+	{
 		json_t *one = json_object();
 
 		copy_members(one, i_row, instance_shown);
@@ -268,7 +284,7 @@ int object_snapshot(struct store *st, const json_t *row, json_t **ret, struct er
 /* The order in which one instance's state stands for the rule's. */
 static int state_rank(const char *state)
 {
-	static const char *const worst_first[] = { "error",    "denying",	"queued_to_deny", "updating",
+	static const char *const worst_first[] = { "error",    "denying",         "queued_to_deny", "updating",
 						   "applying", "queued_to_apply", "active" };
 
 	for (int i = 0; i < 7; i++)
@@ -279,7 +295,7 @@ static int state_rank(const char *state)
 
 int object_access(struct store *st, const json_t *row, json_t **ret, struct error *e)
 {
-	static const char *const shown[] = { "id",	"share_id", "access_type", "access_to",	 "access_level",
+	static const char *const shown[] = { "id",      "share_id", "access_type", "access_to",  "access_level",
 					     "options", "metadata", "created_at",  "updated_at", NULL };
 	_cleanup_json_ json_t *states = NULL, *o = json_object();
 	json_t *s, *worst = NULL;
@@ -289,9 +305,8 @@ int object_access(struct store *st, const json_t *row, json_t **ret, struct erro
 	if (r < 0)
 		return r;
 	copy_members(o, row, shown);
-	json_array_foreach(states, i, s)
-		if (!worst || state_rank(jsonx_str(s, "state")) < state_rank(jsonx_str(worst, "state")))
-			worst = s;
+	json_array_foreach(states, i, s) if (!worst || state_rank(jsonx_str(s, "state")) <
+							       state_rank(jsonx_str(worst, "state"))) worst = s;
 	json_object_set_new(o, "state", jsonx_string(worst ? jsonx_str(worst, "state") : "queued_to_apply"));
 	json_object_set_new(o, "status_reason", jsonx_string(worst ? jsonx_str(worst, "status_reason") : NULL));
 	if (!jsonx_get(o, "options"))
@@ -304,8 +319,16 @@ int object_access(struct store *st, const json_t *row, json_t **ret, struct erro
 
 json_t *object_share_server(const json_t *row)
 {
-	static const char *const shown[] = { "id",     "backend",	   "share_network",   "identifier",
-					     "status", "status_reason", "backend_details", "created_at", "updated_at", NULL };
+	static const char *const shown[] = { "id",
+					     "backend",
+					     "share_network",
+					     "identifier",
+					     "status",
+					     "status_reason",
+					     "backend_details",
+					     "created_at",
+					     "updated_at",
+					     NULL };
 	json_t *o = json_object();
 
 	copy_members(o, row, shown);
@@ -319,7 +342,8 @@ json_t *object_call(const json_t *row)
 
 	/* What the record cannot know, since it was written before: how far the call came. */
 	if (state && strcmp(state, "done") != 0)
-		json_object_set_new(o, "state", json_string(strcmp(state, "interrupted") == 0 ? "interrupted" : "unfinished"));
+		json_object_set_new(o, "state",
+				    json_string(strcmp(state, "interrupted") == 0 ? "interrupted" : "unfinished"));
 	return o;
 }
 

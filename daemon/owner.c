@@ -57,7 +57,9 @@ static int find_gid(const struct backend *b, const struct call *c, gid_t *ret, s
 static int refuse(struct error *e, const char *param, unsigned want)
 {
 	error_set(e, ERR_PERMISSION_DENIED, EPERM,
-		  "sharesd does not run as root and cannot give a share to %s %u: leave it out, or run the daemon as root", param, want);
+		  "sharesd does not run as root and cannot give a share to %s %u: leave it out, or run the daemon as "
+		  "root",
+		  param, want);
 	error_add(e, "param", json_string(param));
 	return -EPERM;
 }

@@ -16,7 +16,8 @@ static int check_text(const struct param *p, const json_t *v, struct error *e)
 		return error_param(e, p->name, "%s must be a string", p->name);
 	n = json_string_length(v);
 	if (p->max && ((int64_t)n < p->min || (int64_t)n > p->max))
-		return error_param(e, p->name, "%s must have %" PRId64 " to %" PRId64 " characters", p->name, p->min, p->max);
+		return error_param(e, p->name, "%s must have %" PRId64 " to %" PRId64 " characters", p->name, p->min,
+				   p->max);
 	return 0;
 }
 
@@ -99,13 +100,15 @@ static int check_texts(const struct param *p, const json_t *v, struct error *e)
 		return error_param(e, p->name, "%s must be an object of strings", p->name);
 	if (json_object_size(v) > METADATA_MAX)
 		return error_param(e, p->name, "%s: an object may have %d texts at most", p->name, METADATA_MAX);
-	json_object_foreach((json_t *)v, key, text) {
+	json_object_foreach((json_t *)v, key, text)
+	{
 		if (strlen(key) < 1 || strlen(key) > 255)
 			return error_param(e, p->name, "%s: a key must have 1 to 255 characters", p->name);
 		if (p->type == PARAM_PATCH && json_is_null(text))
 			continue;
 		if (!json_is_string(text) || json_string_length(text) > 4095)
-			return error_param(e, p->name, "%s: the value of \"%s\" must be a string of at most 4095 characters",
+			return error_param(e, p->name,
+					   "%s: the value of \"%s\" must be a string of at most 4095 characters",
 					   p->name, key);
 	}
 	return 0;
@@ -127,16 +130,19 @@ static int check_rules(const struct param *p, const json_t *v, struct error *e)
 
 	if (!json_is_array(v))
 		return error_param(e, p->name, "%s must be an array of rules", p->name);
-	json_array_foreach(v, i, rule) {
+	json_array_foreach(v, i, rule)
+	{
 		if (!jsonx_str(rule, "access_type") || !jsonx_str(rule, "access_to"))
 			return error_param(e, p->name, "%s: rule %zu needs access_type and access_to", p->name, i + 1);
-		json_object_foreach(rule, key, member) {
+		json_object_foreach(rule, key, member)
+		{
 			const char *const *k = known;
 
 			while (*k && strcmp(*k, key) != 0)
 				k++;
 			if (!*k)
-				return error_param(e, p->name, "%s: rule %zu has an unknown member \"%s\"", p->name, i + 1, key);
+				return error_param(e, p->name, "%s: rule %zu has an unknown member \"%s\"", p->name,
+						   i + 1, key);
 		}
 		member = json_object_get(rule, "access_level");
 		if (member && (!json_is_string(member) || (strcmp(json_string_value(member), "rw") != 0 &&
@@ -156,9 +162,8 @@ static int check_strings(const struct param *p, const json_t *v, struct error *e
 
 	if (!json_is_array(v))
 		return error_param(e, p->name, "%s must be an array of strings", p->name);
-	json_array_foreach(v, i, text)
-		if (!json_is_string(text))
-			return error_param(e, p->name, "%s must be an array of strings", p->name);
+	json_array_foreach(v, i, text) if (!json_is_string(text)) return error_param(
+		e, p->name, "%s must be an array of strings", p->name);
 	return 0;
 }
 
@@ -212,7 +217,7 @@ static int fill(const struct param *p, json_t *params, struct error *e)
 	json_t *v = json_object_get(params, p->name);
 
 	/* A member that is null counts as left out, but for the checks of those that must be there. */
-	if (v && json_is_null(v) && !p->required) {
+	if (json_is_null(v) && !p->required) {
 		json_object_del(params, p->name);
 		v = NULL;
 	}
@@ -235,9 +240,8 @@ int params_check(const struct method *m, const json_t *params, json_t **ret, str
 	if (params && !json_is_object(params))
 		return error_set(e, ERR_INVALID_PARAMS, EINVAL, "params must be an object: parameters go by name");
 	if (params) {
-		json_object_foreach((json_t *)params, key, v)
-			if (!find_param(m, key))
-				return error_param(e, key, "%s has no parameter \"%s\"", m->name, key);
+		json_object_foreach((json_t *)params, key, v) if (!find_param(m, key)) return error_param(
+			e, key, "%s has no parameter \"%s\"", m->name, key);
 		json_decref(full);
 		full = json_deep_copy(params);
 	}
@@ -277,14 +281,15 @@ static json_t *bare_schema(const struct param *p)
 	case PARAM_STRING:
 		return text_schema(p);
 	case PARAM_NAME:
-		return json_pack("{s:s,s:s,s:i,s:i}", "type", "string", "pattern", "^[A-Za-z0-9_][A-Za-z0-9._-]*$", "minLength", 1,
-				 "maxLength", 255);
+		return json_pack("{s:s,s:s,s:i,s:i}", "type", "string", "pattern", "^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+				 "minLength", 1, "maxLength", 255);
 	case PARAM_REF:
 		return json_pack("{s:s,s:i,s:i}", "type", "string", "minLength", 1, "maxLength", 600);
 	case PARAM_SIZE:
 		return json_pack("{s:s,s:i,s:I}", "type", "integer", "minimum", 1, "maximum", (json_int_t)INT64_MAX);
 	case PARAM_INT:
-		return json_pack("{s:s,s:I,s:I}", "type", "integer", "minimum", (json_int_t)p->min, "maximum", (json_int_t)p->max);
+		return json_pack("{s:s,s:I,s:I}", "type", "integer", "minimum", (json_int_t)p->min, "maximum",
+				 (json_int_t)p->max);
 	case PARAM_BOOL:
 		return json_pack("{s:s}", "type", "boolean");
 	case PARAM_CHOICE:
@@ -294,18 +299,18 @@ static json_t *bare_schema(const struct param *p)
 	case PARAM_OWNER:
 		return json_pack("{s:[s,s]}", "type", "integer", "string");
 	case PARAM_METADATA:
-		return json_pack("{s:s,s:i,s:{s:s,s:i}}", "type", "object", "maxProperties", METADATA_MAX, "additionalProperties", "type",
-				 "string", "maxLength", 4095);
+		return json_pack("{s:s,s:i,s:{s:s,s:i}}", "type", "object", "maxProperties", METADATA_MAX,
+				 "additionalProperties", "type", "string", "maxLength", 4095);
 	case PARAM_PATCH:
-		return json_pack("{s:s,s:i,s:{s:[s,s],s:i}}", "type", "object", "maxProperties", METADATA_MAX, "additionalProperties",
-				 "type", "string", "null", "maxLength", 4095);
+		return json_pack("{s:s,s:i,s:{s:[s,s],s:i}}", "type", "object", "maxProperties", METADATA_MAX,
+				 "additionalProperties", "type", "string", "null", "maxLength", 4095);
 	case PARAM_OBJECT:
 		return json_pack("{s:s}", "type", "object");
 	case PARAM_RULES:
-		return json_pack("{s:s,s:{s:s,s:[s,s],s:{s:{s:s},s:{s:s},s:{s:[s,s]},s:{s:s}},s:b}}", "type", "array", "items", "type",
-				 "object", "required", "access_type", "access_to", "properties", "access_type", "type", "string",
-				 "access_to", "type", "string", "access_level", "enum", "rw", "ro", "options", "type", "object",
-				 "additionalProperties", 0);
+		return json_pack("{s:s,s:{s:s,s:[s,s],s:{s:{s:s},s:{s:s},s:{s:[s,s]},s:{s:s}},s:b}}", "type", "array",
+				 "items", "type", "object", "required", "access_type", "access_to", "properties",
+				 "access_type", "type", "string", "access_to", "type", "string", "access_level", "enum",
+				 "rw", "ro", "options", "type", "object", "additionalProperties", 0);
 	case PARAM_STRINGS:
 		return json_pack("{s:s,s:{s:s}}", "type", "array", "items", "type", "string");
 	}

@@ -21,7 +21,8 @@ static gid_t *load_groups(const struct settings *top, const char *option, size_t
 		if (text_parse_group(names[i], &gids[k], NULL) == 0)
 			k++;
 		else
-			log_warning("%s: there is no group \"%s\" on this host, so it gives nobody a role", option, names[i]);
+			log_warning("%s: there is no group \"%s\" on this host, so it gives nobody a role", option,
+				    names[i]);
 	}
 	*ret_n = k;
 	return gids;
@@ -101,7 +102,6 @@ static pid_t parent_of(pid_t pid)
 	char path[64], buf[512], *close_paren;
 	FILE *f;
 	size_t n;
-	int ppid;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	f = fopen(path, "re");
@@ -112,17 +112,16 @@ static pid_t parent_of(pid_t pid)
 	buf[n] = '\0';
 	/* The name in parentheses may hold anything. */
 	close_paren = strrchr(buf, ')');
-	if (!close_paren || sscanf(close_paren + 1, " %*c %d", &ppid) != 1)
-		return 0;
-	return ppid;
+	/* " S 123 ..": the state's letter, then the parent. */
+	return close_paren && strlen(close_paren) > 4 ? (pid_t)strtol(close_paren + 3, NULL, 10) : 0;
 }
 
 bool peer_is_below_us(pid_t pid)
 {
 	pid_t self = getpid();
 
-	/* Hook programs stay below their helper whatever they do, so the chain holds. The bound is for a chain that changes
-	 * while it is read. */
+	/* Hook programs stay below their helper whatever they do, so the chain holds. The bound is for a chain that
+	 * changes while it is read. */
 	for (int i = 0; i < 256 && pid > 1; i++) {
 		if (pid == self)
 			return true;

@@ -7,7 +7,8 @@
 /* One due tick of a backend: the periodic hooks with its shares, their rules and what the driver adds. Tells the loop
  * when it is through (MSG_TICKED). */
 void periodic_run(struct engine *en, const char *backend);
-/* Measures the shares of a backend, one after another, by helpers. A round that finds the last one going on is dropped. */
+/* Measures the shares of a backend, one after another, by helpers. A round that finds the last one going on is dropped.
+ */
 void usage_round(struct engine *en, const char *backend);
 
 #endif

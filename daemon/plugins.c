@@ -18,8 +18,10 @@ static int check_file(const char *path, struct error *e)
 	if (stat(path, &st) < 0)
 		return error_errno(e, errno, "plugin %s cannot be loaded", path);
 	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return error_set(e, ERR_PERMISSION_DENIED, EPERM,
-				 "plugin %s may be written by others than root and the daemon's user: chown and chmod go-w it", path);
+		return error_set(
+			e, ERR_PERMISSION_DENIED, EPERM,
+			"plugin %s may be written by others than root and the daemon's user: chown and chmod go-w it",
+			path);
 	return 0;
 }
 
@@ -39,7 +41,8 @@ static int load(const char *path, struct error *e)
 	driver = dlsym(handle, "share_driver");
 	module = dlsym(handle, "hook_module");
 	if (!driver && !module)
-		return error_set(e, ERR_INVALID_PARAMS, ENOEXEC, "plugin %s exports neither share_driver nor hook_module", path);
+		return error_set(e, ERR_INVALID_PARAMS, ENOEXEC,
+				 "plugin %s exports neither share_driver nor hook_module", path);
 	if (driver && (r = driver_register(driver, path, e)) < 0)
 		return r;
 	return module ? hook_module_register(module, path, e) : 0;

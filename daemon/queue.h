@@ -1,4 +1,5 @@
-/* The one way between the two threads: messages, handed over whole. What is in a message belongs to who takes it out. */
+/* The one way between the two threads: messages, handed over whole. What is in a message belongs to who takes it out.
+ */
 #ifndef DAEMON_QUEUE_H
 #define DAEMON_QUEUE_H
 

@@ -55,10 +55,12 @@ static int list_rows(struct reader *rd, enum store_table t, const char *member, 
 
 	if ((r = parse_cursor(params, &after, e)) < 0)
 		return r;
-	r = store_select(rd->service->st, t, &(struct store_query){ .where = w, .after = after, .limit = limit + 1 }, &rows, e);
+	r = store_select(rd->service->st, t, &(struct store_query){ .where = w, .after = after, .limit = limit + 1 },
+			 &rows, e);
 	if (r < 0)
 		return r;
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		json_t *o = NULL;
 
 		if (i == limit)
@@ -85,9 +87,8 @@ static int page_list(const char *member, json_t *all, const json_t *params, json
 		json_decref(part);
 		return r;
 	}
-	json_array_foreach(list, i, o)
-		if ((int64_t)i >= from && (int64_t)i < from + (int64_t)limit)
-			json_array_append(part, o);
+	json_array_foreach(list, i, o) if ((int64_t)i >= from && (int64_t)i < from + (int64_t)limit)
+		json_array_append(part, o);
 	*ret = page(member, part, from + (int64_t)limit < (int64_t)json_array_size(list), from + (int64_t)limit);
 	return 0;
 }
@@ -115,7 +116,8 @@ static int need_backend(struct reader *rd, const char *name, struct error *e)
 {
 	if (view_backend(rd->service->view, name))
 		return 0;
-	error_set(e, ERR_NOT_FOUND, ENOENT, "there is no backend \"%s\": list_backends shows those of the conf file", name);
+	error_set(e, ERR_NOT_FOUND, ENOENT, "there is no backend \"%s\": list_backends shows those of the conf file",
+		  name);
 	error_add(e, "param", json_string("backend"));
 	error_add(e, "backend", json_string(name));
 	return -ENOENT;
@@ -241,7 +243,8 @@ int read_list_replicas(struct reader *rd, const json_t *params, json_t **ret, st
 	if ((r = store_select(rd->service->st, STORE_INSTANCES, &(struct store_query){ .where = w }, &rows, e)) < 0)
 		return r;
 	list = json_array();
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		json_t *o = NULL;
 
 		if (jsonx_get(row, "replica_state") && make_replica(rd, row, &o, e) == 0)
@@ -270,8 +273,7 @@ int read_list_backends(struct reader *rd, const json_t *params, json_t **ret, st
 	json_t *list = json_array(), *b;
 	const char *name;
 
-	json_object_foreach(view_backends(rd->service->view), name, b)
-		json_array_append(list, b);
+	json_object_foreach(view_backends(rd->service->view), name, b) json_array_append(list, b);
 	return page_list("backends", list, params, ret, e);
 }
 
@@ -294,7 +296,8 @@ int read_list_hooks(struct reader *rd, const json_t *params, json_t **ret, struc
 
 	if (only && (r = need_backend(rd, only, e)) < 0)
 		return r;
-	json_object_foreach(view_backends(rd->service->view), name, b) {
+	json_object_foreach(view_backends(rd->service->view), name, b)
+	{
 		_cleanup_json_ json_t *hooks = view_hooks(rd->service->view, name);
 
 		if (!only || strcmp(only, name) == 0)
@@ -314,12 +317,14 @@ int read_get_hook(struct reader *rd, const json_t *params, json_t **ret, struct 
 	if (r < 0)
 		return r;
 	hooks = view_hooks(rd->service->view, backend);
-	json_array_foreach(hooks, i, h)
-		if (strcmp(jsonx_str(h, "name"), want) == 0 || strcmp(jsonx_str(h, "entry"), want) == 0) {
-			*ret = json_incref(h);
-			return 0;
-		}
-	error_set(e, ERR_NOT_FOUND, ENOENT, "backend \"%s\" has no hook \"%s\": list_hooks shows those it has", backend, want);
+	json_array_foreach(hooks, i,
+			   h) if (strcmp(jsonx_str(h, "name"), want) == 0 || strcmp(jsonx_str(h, "entry"), want) == 0)
+	{
+		*ret = json_incref(h);
+		return 0;
+	}
+	error_set(e, ERR_NOT_FOUND, ENOENT, "backend \"%s\" has no hook \"%s\": list_hooks shows those it has", backend,
+		  want);
 	error_add(e, "param", json_string("hook"));
 	return -ENOENT;
 }
@@ -331,17 +336,15 @@ static bool is_live(const json_t *live, const char *id)
 	size_t i;
 	json_t *o;
 
-	json_array_foreach(live, i, o)
-		if (strcmp(jsonx_str(o, "id"), id) == 0)
-			return true;
+	json_array_foreach(live, i, o) if (strcmp(jsonx_str(o, "id"), id) == 0) return true;
 	return false;
 }
 
 /* A call without a record was cut off by a crash and is not decided yet. */
 static json_t *call_of_row(const json_t *row)
 {
-	static const char *const shown[] = { "id", "method", "origin", "backend", "object_kind", "object_id",
-					     "uid", "request_id", "started_at", NULL };
+	static const char *const shown[] = { "id",        "method", "origin",     "backend",    "object_kind",
+					     "object_id", "uid",    "request_id", "started_at", NULL };
 	json_t *o = object_call(row);
 
 	for (const char *const *k = shown; *k; k++)
@@ -386,16 +389,19 @@ int read_list_calls(struct reader *rd, const json_t *params, json_t **ret, struc
 		return 0;
 	}
 	if ((r = parse_cursor(params, &after, e)) < 0 ||
-	    (r = store_select(rd->service->st, STORE_CALLS, &(struct store_query){ .after = after, .limit = limit + 1 }, &rows, e)) < 0)
+	    (r = store_select(rd->service->st, STORE_CALLS, &(struct store_query){ .after = after, .limit = limit + 1 },
+			      &rows, e)) < 0)
 		return r;
-	json_array_foreach(rows, i, o) {
+	json_array_foreach(rows, i, o)
+	{
 		if (i == limit)
 			break;
 		last = jsonx_int(o, "seq");
 		if (!is_live(live, jsonx_str(o, "id")))
 			json_array_append_new(list, call_of_row(o));
 	}
-	*ret = json_array_size(rows) > limit ? page("calls", json_incref(list), true, last) : live_page(list, live, 0, limit);
+	*ret = json_array_size(rows) > limit ? page("calls", json_incref(list), true, last)
+					     : live_page(list, live, 0, limit);
 	return 0;
 }
 
@@ -404,8 +410,8 @@ int read_list_calls(struct reader *rd, const json_t *params, json_t **ret, struc
 static json_t *limits_json(const struct settings *top)
 {
 	static const char *const sizes[] = { "max_request_bytes", "max_unsent_bytes", NULL };
-	static const char *const numbers[] = { "max_request_depth", "max_batch_entries", "max_connections", "max_connections_per_user",
-					       "max_queued_calls", NULL };
+	static const char *const numbers[] = { "max_request_depth",        "max_batch_entries", "max_connections",
+					       "max_connections_per_user", "max_queued_calls",  NULL };
 	json_t *o = json_object();
 
 	for (const char *const *k = sizes; *k; k++)
@@ -455,8 +461,10 @@ int read_get_service(struct reader *rd, const json_t *params, json_t **ret, stru
 		return r;
 	drivers = json_array();
 	for (const struct share_driver_ops *const *d = driver_table(); *d; d++)
-		json_array_append_new(drivers, jsonx_pack("{s:s,s:o}", "name", (*d)->name, "summary", jsonx_string((*d)->summary)));
-	*ret = jsonx_pack("{s:s,s:s,s:i,s:s,s:o,s:o,s:o}", "version", SHARESD_VERSION, "started_at", s->started_at, "pid", (int)getpid(),
-			  "conf_file", s->conf_path, "limits", limits_json(conf_top(s->conf)), "counts", counts, "drivers", drivers);
+		json_array_append_new(
+			drivers, jsonx_pack("{s:s,s:o}", "name", (*d)->name, "summary", jsonx_string((*d)->summary)));
+	*ret = jsonx_pack("{s:s,s:s,s:i,s:s,s:o,s:o,s:o}", "version", SHARESD_VERSION, "started_at", s->started_at,
+			  "pid", (int)getpid(), "conf_file", s->conf_path, "limits", limits_json(conf_top(s->conf)),
+			  "counts", counts, "drivers", drivers);
 	return 0;
 }

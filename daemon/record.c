@@ -37,21 +37,22 @@ static void log_end(const struct call *c, double seconds)
 
 	snprintf(ms, sizeof ms, "%.1f", seconds * 1000);
 	if (c->result < 0)
-		log_info("%s by %s: %s after %s ms: %s", c->method->name, c->who.user ? c->who.user : hook_origin_name(c->origin),
-			 outcome_word(c), ms, c->err.message);
+		log_info("%s by %s: %s after %s ms: %s", c->method->name,
+			 c->who.user ? c->who.user : hook_origin_name(c->origin), outcome_word(c), ms, c->err.message);
 	else if (c->origin == HOOK_ORIGIN_TIMER || c->method->kind == METHOD_QUEUED_READ)
 		log_debug("%s: ok after %s ms", c->method->name, ms);
 	else
-		log_info("%s by %s: ok after %s ms", c->method->name, c->who.user ? c->who.user : hook_origin_name(c->origin), ms);
+		log_info("%s by %s: ok after %s ms", c->method->name,
+			 c->who.user ? c->who.user : hook_origin_name(c->origin), ms);
 }
 
 static json_t *record_json(const struct call *c)
 {
 	json_t *r;
 
-	r = jsonx_pack("{s:s,s:s,s:s,s:o,s:o,s:s}", "id", c->id, "method", c->method->name, "origin", hook_origin_name(c->origin),
-		       "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL), "request_id", jsonx_string(c->request_id),
-		       "state", "done");
+	r = jsonx_pack("{s:s,s:s,s:s,s:o,s:o,s:s}", "id", c->id, "method", c->method->name, "origin",
+		       hook_origin_name(c->origin), "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL),
+		       "request_id", jsonx_string(c->request_id), "state", "done");
 	json_object_set_new(r, "backend", jsonx_string(c->backend ? c->backend->name : NULL));
 	json_object_set_new(r, "object_kind", jsonx_string(c->object_kind));
 	json_object_set_new(r, "object_id", jsonx_string(c->object_id));
@@ -86,11 +87,12 @@ void record_end(struct call *c)
 
 static json_t *row_of(const struct call *c, const char *state)
 {
-	return jsonx_pack("{s:s,s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:o,s:s,s:s}", "id", c->id, "method", c->method->name, "backend",
-			  jsonx_string(c->backend ? c->backend->name : NULL), "object_kind", jsonx_string(c->object_kind),
-			  "object_id", jsonx_string(c->object_id), "origin", hook_origin_name(c->origin), "parent_call_id",
-			  jsonx_string(*c->parent ? c->parent : NULL), "uid", number_or_null(c->who.known, c->who.uid), "request_id",
-			  json_null(), "state", state, "started_at", c->started_at);
+	return jsonx_pack("{s:s,s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:o,s:s,s:s}", "id", c->id, "method", c->method->name,
+			  "backend", jsonx_string(c->backend ? c->backend->name : NULL), "object_kind",
+			  jsonx_string(c->object_kind), "object_id", jsonx_string(c->object_id), "origin",
+			  hook_origin_name(c->origin), "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL),
+			  "uid", number_or_null(c->who.known, c->who.uid), "request_id", json_null(), "state", state,
+			  "started_at", c->started_at);
 }
 
 int record_insert_intent(struct engine *en, struct call *c, struct error *e)
@@ -141,7 +143,8 @@ static int store_events(struct engine *en, struct call *c, struct error *e)
 	json_t *event;
 	int r = 0;
 
-	json_array_foreach(c->events, i, event) {
+	json_array_foreach(c->events, i, event)
+	{
 		if (!jsonx_get(event, "seq"))
 			r = store_event(en, c, event, e);
 		else if (jsonx_get(event, "dirty"))
@@ -158,7 +161,8 @@ void record_amend_events(struct call *c)
 	size_t i;
 	json_t *event;
 
-	json_array_foreach(c->events, i, event) {
+	json_array_foreach(c->events, i, event)
+	{
 		const char *of = jsonx_str(json_object_get(event, "object"), "id");
 
 		if (!id || !of || strcmp(id, of) != 0)
@@ -179,7 +183,8 @@ void record_event(struct engine *en, const char *type, json_t *object)
 	_cleanup_json_ json_t *event = jsonx_pack("{s:s,s:o}", "type", type, "object", object);
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	if (store_begin(en->st, &e) < 0 || store_event(en, NULL, event, &e) < 0 || store_commit(en->st, false, &e) < 0) {
+	if (store_begin(en->st, &e) < 0 || store_event(en, NULL, event, &e) < 0 ||
+	    store_commit(en->st, false, &e) < 0) {
 		store_rollback(en->st);
 		log_warning("event %s could not be stored: %s", type, e.message);
 		return;
@@ -262,10 +267,11 @@ int record_mark_interrupted(struct engine *en, struct error *e)
 		return r;
 	if ((r = store_begin(en->st, e)) < 0)
 		return r;
-	json_array_foreach(rows, i, row)
-		if ((r = store_update(en->st, STORE_CALLS, jsonx_str(row, "id"), fields, e)) < 0) {
-			store_rollback(en->st);
-			return r;
-		}
+	json_array_foreach(rows, i,
+			   row) if ((r = store_update(en->st, STORE_CALLS, jsonx_str(row, "id"), fields, e)) < 0)
+	{
+		store_rollback(en->st);
+		return r;
+	}
 	return store_commit(en->st, true, e);
 }

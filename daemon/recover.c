@@ -36,7 +36,8 @@ static enum hook_origin origin_from_name(const char *name)
 static struct call *call_from_row(const json_t *row)
 {
 	const struct method *m = method_find(jsonx_str(row, "method"));
-	const char *kind = jsonx_str(row, "object_kind"), *id = jsonx_str(row, "object_id"), *request = jsonx_str(row, "request_id");
+	const char *kind = jsonx_str(row, "object_kind"), *id = jsonx_str(row, "object_id"),
+		   *request = jsonx_str(row, "request_id");
 	struct call *c;
 
 	if (!m || !m->ops || !m->ops->recover)
@@ -73,7 +74,8 @@ static int write_fate(struct engine *en, struct call *c, int found, const char *
 			return r;
 	} else if (found == 0) {
 		*ret_fate = "undone";
-		error_set(&c->err, ERR_INTERNAL, EINTR, "the daemon ended while the call was under way, and it was undone");
+		error_set(&c->err, ERR_INTERNAL, EINTR,
+			  "the daemon ended while the call was under way, and it was undone");
 		c->result = -EINTR;
 		if (ops->undo && (r = ops->undo(en, c, e)) < 0)
 			return r;
@@ -98,7 +100,8 @@ static int commit_fate(struct engine *en, struct call *c, int found, const char 
 	json_object_set_new(c->record, "recovered", json_string(*ret_fate));
 	/* Its post hooks, if it had any, do not run any more. */
 	c->forgotten = found == 0;
-	if ((r = record_write(en, c, found == 1 ? "interrupted" : "done", e)) < 0 || (r = store_commit(en->st, true, e)) < 0)
+	if ((r = record_write(en, c, found == 1 ? "interrupted" : "done", e)) < 0 ||
+	    (r = store_commit(en->st, true, e)) < 0)
 		goto failed;
 	return 0;
 failed:
@@ -128,8 +131,8 @@ static int recover_call(struct engine *en, struct call *c, const char **ret_fate
 
 static void note(json_t *list, const struct call *c, const char *fate)
 {
-	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:o,s:o}", "call_id", c->id, "method", c->method->name, "fate", fate, "object_kind",
-			       jsonx_string(c->object_kind), "object_id", jsonx_string(c->object_id));
+	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:o,s:o}", "call_id", c->id, "method", c->method->name, "fate", fate,
+			       "object_kind", jsonx_string(c->object_kind), "object_id", jsonx_string(c->object_id));
 
 	if (c->result < 0)
 		json_object_set_new(o, "reason", jsonx_string(c->err.message));
@@ -145,7 +148,8 @@ static int recover_row(struct engine *en, struct backend *b, const json_t *row, 
 	int r;
 
 	if (!c)
-		return error_set(e, ERR_INTERNAL, EINVAL, "call %s of method %s cannot be recovered by this version: run the one that made it",
+		return error_set(e, ERR_INTERNAL, EINVAL,
+				 "call %s of method %s cannot be recovered by this version: run the one that made it",
 				 jsonx_str(row, "id"), jsonx_str(row, "method"));
 	c->backend = b;
 	r = recover_call(en, c, &fate, e);
@@ -172,14 +176,16 @@ int recover_backend(struct engine *en, struct backend *b, json_t **ret, struct e
 	_cleanup_json_ json_t *list = json_array();
 
 	for (size_t s = 0; s < 2; s++) {
-		_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:s}", "backend", b->name, "state", states[s]), *rows = NULL;
+		_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:s}", "backend", b->name, "state", states[s]),
+				      *rows = NULL;
 		json_t *row;
 		size_t i;
 		int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
 
 		if (r < 0)
 			return r;
-		json_array_foreach(rows, i, row) {
+		json_array_foreach(rows, i, row)
+		{
 			if (is_parked(en, jsonx_str(row, "id")))
 				continue;
 			if ((r = recover_row(en, b, row, list, e)) < 0)

@@ -8,6 +8,7 @@
  * "finished", "undone" or "error". New reference. */
 int recover_backend(struct engine *en, struct backend *b, json_t **ret, struct error *e);
 /* A driver call inside recovery, where long work is waited for. `in` is taken. 0 or negative. */
-int recover_invoke(struct engine *en, struct call *c, const char *slot, struct input *in, json_t **ret, struct error *e);
+int recover_invoke(struct engine *en, struct call *c, const char *slot, struct input *in, json_t **ret,
+		   struct error *e);
 
 #endif

@@ -21,7 +21,8 @@ static int find_backend(struct engine *en, struct call *c, const char *name, str
 {
 	c->backend = backend_find(en, name);
 	if (!c->backend)
-		return error_set(e, ERR_BACKEND_DOWN, ENODEV, "backend \"%s\" is not in the conf file: put its section back", name);
+		return error_set(e, ERR_BACKEND_DOWN, ENODEV,
+				 "backend \"%s\" is not in the conf file: put its section back", name);
 	return 0;
 }
 
@@ -44,8 +45,8 @@ int resolve_snapshot(struct engine *en, struct call *c, const char *ref, struct 
 	    (r = resolve_share(en, c, jsonx_str(c->snapshot, "share_id"), e)) < 0)
 		return r;
 	about(c, "snapshot", jsonx_str(c->snapshot, "id"));
-	return object_snapshot_instance_of(en->st, jsonx_str(c->snapshot, "id"), jsonx_str(c->instance, "id"), &c->snapshot_instance,
-					   e);
+	return object_snapshot_instance_of(en->st, jsonx_str(c->snapshot, "id"), jsonx_str(c->instance, "id"),
+					   &c->snapshot_instance, e);
 }
 
 bool is_worked_on(struct engine *en, const char *share_id)
@@ -69,11 +70,13 @@ static int wrong_state(struct engine *en, const char *kind, const char *name, co
 	const char *id = jsonx_str(share, "id");
 
 	if (id && is_worked_on(en, id)) {
-		error_set(e, ERR_BUSY, EBUSY, "%s \"%s\" is %s: try again when that is through (list_calls shows it)", kind, name, status);
+		error_set(e, ERR_BUSY, EBUSY, "%s \"%s\" is %s: try again when that is through (list_calls shows it)",
+			  kind, name, status);
 	} else {
 		for (; *words && n < sizeof list - 1; words++)
 			n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? " or " : "", *words);
-		error_set(e, ERR_INVALID_STATE, EINVAL, "%s \"%s\" is %s, and must be %s for this", kind, name, status, list);
+		error_set(e, ERR_INVALID_STATE, EINVAL, "%s \"%s\" is %s, and must be %s for this", kind, name, status,
+			  list);
 	}
 	error_add(e, "object", json_string(name));
 	return -EBUSY;
@@ -118,8 +121,9 @@ int need_capacity(const struct backend *b, uint64_t bytes, struct error *e)
 	unused = unused > reserved ? unused - reserved : 0;
 	if (bytes <= unused)
 		return 0;
-	return error_set(e, ERR_NO_SPACE, ENOSPC, "backend \"%s\" has %s for new data, and %s is asked for: ask for less or make room",
-			 b->name, text_format_size(unused, have), text_format_size(bytes, want));
+	return error_set(e, ERR_NO_SPACE, ENOSPC,
+			 "backend \"%s\" has %s for new data, and %s is asked for: ask for less or make room", b->name,
+			 text_format_size(unused, have), text_format_size(bytes, want));
 }
 
 int gone_is_fine(struct call *c, int r, struct error *e)
@@ -169,14 +173,17 @@ int set_snapshot(struct engine *en, const struct call *c, json_t *fields, struct
 	return set_row(en, STORE_SNAPSHOTS, c->snapshot, fields, e);
 }
 
-int set_instance_status(struct engine *en, const struct call *c, const char *status, const char *reason, struct error *e)
+int set_instance_status(struct engine *en, const struct call *c, const char *status, const char *reason,
+			struct error *e)
 {
 	return set_instance(en, c, jsonx_pack("{s:s,s:o}", "status", status, "status_reason", jsonx_string(reason)), e);
 }
 
-int set_snapshot_status(struct engine *en, const struct call *c, const char *status, const char *reason, struct error *e)
+int set_snapshot_status(struct engine *en, const struct call *c, const char *status, const char *reason,
+			struct error *e)
 {
-	return set_snapshot_instance(en, c, jsonx_pack("{s:s,s:o}", "status", status, "status_reason", jsonx_string(reason)), e);
+	return set_snapshot_instance(
+		en, c, jsonx_pack("{s:s,s:o}", "status", status, "status_reason", jsonx_string(reason)), e);
 }
 
 int restore_instance(struct engine *en, struct call *c, struct error *e)
@@ -186,7 +193,8 @@ int restore_instance(struct engine *en, struct call *c, struct error *e)
 
 int restore_snapshot(struct engine *en, struct call *c, struct error *e)
 {
-	return set_snapshot_status(en, c, jsonx_str(c->snapshot_instance, "status"), jsonx_str(c->snapshot_instance, "status_reason"), e);
+	return set_snapshot_status(en, c, jsonx_str(c->snapshot_instance, "status"),
+				   jsonx_str(c->snapshot_instance, "status_reason"), e);
 }
 
 int set_locations(struct engine *en, const struct call *c, json_t *locations, struct error *e)
@@ -229,7 +237,8 @@ int reload_rows(struct engine *en, struct call *c, struct error *e)
 {
 	int r;
 
-	if ((r = reload_row(en, STORE_SHARES, &c->share, e)) < 0 || (r = reload_row(en, STORE_INSTANCES, &c->instance, e)) < 0 ||
+	if ((r = reload_row(en, STORE_SHARES, &c->share, e)) < 0 ||
+	    (r = reload_row(en, STORE_INSTANCES, &c->instance, e)) < 0 ||
 	    (r = reload_row(en, STORE_SNAPSHOTS, &c->snapshot, e)) < 0)
 		return r;
 	return reload_row(en, STORE_SNAPSHOT_INSTANCES, &c->snapshot_instance, e);
@@ -291,15 +300,15 @@ int amend_share(struct engine *en, struct call *c, const json_t *changed, struct
 	json_t *locations = jsonx_get(changed, "export_locations"), *metadata = jsonx_get(changed, "metadata");
 	int r;
 
-	if (locations &&
-	    (r = set_instance(en, c, jsonx_pack("{s:O}", "hook_export_locations", locations), e)) < 0)
+	if (locations && (r = set_instance(en, c, jsonx_pack("{s:O}", "hook_export_locations", locations), e)) < 0)
 		return r;
 	if (metadata && (r = set_share(en, c, jsonx_pack("{s:O}", "metadata", metadata), e)) < 0)
 		return r;
 	return 0;
 }
 
-static int load_row(struct engine *en, struct call *c, enum store_table t, const char *member, json_t **row, struct error *e)
+static int load_row(struct engine *en, struct call *c, enum store_table t, const char *member, json_t **row,
+		    struct error *e)
 {
 	const char *id = jsonx_str(c->intent, member);
 	int r;
@@ -333,7 +342,8 @@ int load_intent(struct engine *en, struct call *c, struct error *e)
 	return 0;
 }
 
-int ask_status(struct engine *en, struct call *c, bool snapshot, const char **ret_status, bool *ret_by_call, struct error *e)
+int ask_status(struct engine *en, struct call *c, bool snapshot, const char **ret_status, bool *ret_by_call,
+	       struct error *e)
 {
 	static const char *const words[] = { "available", "absent", "error" };
 	_cleanup_json_ json_t *values = NULL;
@@ -348,7 +358,8 @@ int ask_status(struct engine *en, struct call *c, bool snapshot, const char **re
 	if (r < 0)
 		return r;
 	if (r == 1)
-		return error_set(e, ERR_INTERNAL, EINVAL, "get_share_status of driver %s answered with long work", c->backend->driver);
+		return error_set(e, ERR_INTERNAL, EINVAL, "get_share_status of driver %s answered with long work",
+				 c->backend->driver);
 	status = jsonx_str(values, "status");
 	by = jsonx_str(values, "call_id");
 	for (size_t i = 0; i < 3; i++)
@@ -357,6 +368,7 @@ int ask_status(struct engine *en, struct call *c, bool snapshot, const char **re
 			*ret_by_call = by && strcmp(by, c->id) == 0;
 			return 0;
 		}
-	return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "get_share_status of driver %s answered the unknown status \"%s\"",
-			 c->backend->driver, status);
+	return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+			 "get_share_status of driver %s answered the unknown status \"%s\"", c->backend->driver,
+			 status);
 }

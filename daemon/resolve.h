@@ -19,7 +19,8 @@ bool is_worked_on(struct engine *en, const char *share_id);
 /* ERR_NO_SPACE unless the backend has room for that many more bytes above what is reserved. */
 int need_capacity(const struct backend *b, uint64_t bytes, struct error *e);
 
-/* Whether `ref` was not found and `if_present` makes that the answer (null): then clears `e`, sets c->answered, returns 0. */
+/* Whether `ref` was not found and `if_present` makes that the answer (null): then clears `e`, sets c->answered, returns
+ * 0. */
 int gone_is_fine(struct call *c, int r, struct error *e);
 
 /* Now, as rows hold it. */
@@ -30,8 +31,10 @@ int set_snapshot_instance(struct engine *en, const struct call *c, json_t *field
 int set_share(struct engine *en, const struct call *c, json_t *fields, struct error *e);
 int set_snapshot(struct engine *en, const struct call *c, json_t *fields, struct error *e);
 /* Status with its reason (NULL: none). */
-int set_instance_status(struct engine *en, const struct call *c, const char *status, const char *reason, struct error *e);
-int set_snapshot_status(struct engine *en, const struct call *c, const char *status, const char *reason, struct error *e);
+int set_instance_status(struct engine *en, const struct call *c, const char *status, const char *reason,
+			struct error *e);
+int set_snapshot_status(struct engine *en, const struct call *c, const char *status, const char *reason,
+			struct error *e);
 /* The status that the row had before the call. */
 int restore_instance(struct engine *en, struct call *c, struct error *e);
 int restore_snapshot(struct engine *en, struct call *c, struct error *e);
@@ -52,10 +55,12 @@ void snapshot_event(struct engine *en, struct call *c);
 /* amend: what post hooks may change of shares. */
 int amend_share(struct engine *en, struct call *c, const json_t *changed, struct error *e);
 
-/* The rows of an unfinished call from its intent ("share_id", "snapshot_id", "access_id"); those that are gone stay NULL. */
+/* The rows of an unfinished call from its intent ("share_id", "snapshot_id", "access_id"); those that are gone stay
+ * NULL. */
 int load_intent(struct engine *en, struct call *c, struct error *e);
-/* Asks the driver what became of the share (or snapshot). `*ret_status`: "available", "absent", "error". `*ret_by_call`: the
- * last change was this call's. */
-int ask_status(struct engine *en, struct call *c, bool snapshot, const char **ret_status, bool *ret_by_call, struct error *e);
+/* Asks the driver what became of the share (or snapshot). `*ret_status`: "available", "absent", "error".
+ * `*ret_by_call`: the last change was this call's. */
+int ask_status(struct engine *en, struct call *c, bool snapshot, const char **ret_status, bool *ret_by_call,
+	       struct error *e);
 
 #endif

@@ -66,7 +66,8 @@ static void deliver(struct conn *c, struct batch *b, json_t *answer)
 	json_decref(answer);
 }
 
-static void deliver_error(struct conn *c, struct batch *b, const json_t *id, bool is_notification, const struct error *e)
+static void deliver_error(struct conn *c, struct batch *b, const json_t *id, bool is_notification,
+			  const struct error *e)
 {
 	if (!is_notification)
 		deliver(c, b, reply_error(id, e));
@@ -80,7 +81,8 @@ static int check_request(const json_t *req, const json_t **ret_id, bool *ret_not
 
 	*ret_notification = false;
 	if (!json_is_object(req))
-		return error_set(e, ERR_INVALID_REQUEST, EINVAL, "a request must be an object with jsonrpc, method, params and id");
+		return error_set(e, ERR_INVALID_REQUEST, EINVAL,
+				 "a request must be an object with jsonrpc, method, params and id");
 	if (id && !json_is_string(id) && !json_is_number(id) && !json_is_null(id))
 		return error_set(e, ERR_INVALID_REQUEST, EINVAL, "id must be a string, a number or null");
 	*ret_id = id;
@@ -100,10 +102,13 @@ static int may_call(const struct method *m, const struct conn *c, struct error *
 	bool reads = m->kind == METHOD_READ || m->kind == METHOD_QUEUED_READ;
 
 	if (conn_role(c) != ROLE_ADMIN && (!reads || (m->flags & METHOD_ADMIN)))
-		return error_set(e, ERR_PERMISSION_DENIED, EPERM, "%s is for admins: ask to be put into one of admin_groups", m->name);
+		return error_set(e, ERR_PERMISSION_DENIED, EPERM,
+				 "%s is for admins: ask to be put into one of admin_groups", m->name);
 	if (!reads && conn_is_below_us(c))
 		return error_set(e, ERR_WOULD_DEADLOCK, EDEADLK,
-				 "%s comes from a hook, and changes wait until hooks are through: call it when the hook has ended", m->name);
+				 "%s comes from a hook, and changes wait until hooks are through: call it when the "
+				 "hook has ended",
+				 m->name);
 	return 0;
 }
 
@@ -178,8 +183,8 @@ static int read_at_once(const struct method *m, struct reader *rd, const json_t 
 	return r;
 }
 
-static int dispatch(struct service *s, struct conn *conn, const json_t *req, const json_t *id, struct batch *b, json_t **ret,
-		    struct error *e)
+static int dispatch(struct service *s, struct conn *conn, const json_t *req, const json_t *id, struct batch *b,
+		    json_t **ret, struct error *e)
 {
 	const char *name = jsonx_str(req, "method");
 	const struct method *m = method_find(name);
@@ -240,7 +245,8 @@ static int check_batch(struct service *s, const json_t *entries, struct error *e
 		return error_set(e, ERR_INVALID_REQUEST, EINVAL, "an empty batch asks for nothing");
 	if (json_array_size(entries) <= most)
 		return 0;
-	error_set(e, ERR_INVALID_REQUEST, E2BIG, "a batch may have %zu entries (max_batch_entries): send several", most);
+	error_set(e, ERR_INVALID_REQUEST, E2BIG, "a batch may have %zu entries (max_batch_entries): send several",
+		  most);
 	error_add(e, "limit", json_integer((json_int_t)most));
 	return -E2BIG;
 }

@@ -21,7 +21,7 @@
 
 /* A client that does not read what it asked for is not read from either, past this. */
 #define READ_PAUSE_BYTES (256 * 1024)
-#define LISTENERS_MAX 8
+#define LISTENERS_MAX    8
 
 struct conn {
 	struct conn *next;
@@ -32,11 +32,11 @@ struct conn {
 	struct requester who;
 	enum role role;
 	bool below_us;
-	bool skipping;    /* the rest of a line that was too long */
-	bool eof;         /* the client sends no more */
-	bool dead;        /* to be freed when the stack is unwound */
-	int busy;         /* how deep inside our own code for this connection */
-	size_t scanned;   /* bytes of the input that hold no end of line */
+	bool skipping;  /* the rest of a line that was too long */
+	bool eof;       /* the client sends no more */
+	bool dead;      /* to be freed when the stack is unwound */
+	int busy;       /* how deep inside our own code for this connection */
+	size_t scanned; /* bytes of the input that hold no end of line */
 	struct pending *pending;
 	struct subscription *subscription;
 	double last_read; /* when output was last taken, or began to wait */
@@ -98,6 +98,16 @@ struct conn *server_find(struct server *sv, uint64_t id)
 
 /* ---- the end of a connection ---- */
 
+static void conn_destroy(struct conn *c)
+{
+	c->server->users->gone(c);
+	if (c->line_timer)
+		event_free(c->line_timer);
+	bufferevent_free(c->bev);
+	requester_clear(&c->who);
+	free(c);
+}
+
 static void conn_free(struct conn *c)
 {
 	struct conn **p = &c->server->conns;
@@ -106,12 +116,7 @@ static void conn_free(struct conn *c)
 		p = &(*p)->next;
 	*p = c->next;
 	c->server->n_conns--;
-	c->server->users->gone(c);
-	if (c->line_timer)
-		event_free(c->line_timer);
-	bufferevent_free(c->bev);
-	requester_clear(&c->who);
-	free(c);
+	conn_destroy(c);
 }
 
 static void conn_drop(struct conn *c)
@@ -156,8 +161,9 @@ void conn_answered(struct conn *c)
 void conn_drop_slow(struct conn *c, const char *why)
 {
 	log_warning("connection of uid %u, pid %d closed: %s", (unsigned)c->who.uid, (int)c->who.pid, why);
-	service_event(c->server->service, "client.dropped",
-		      jsonx_pack("{s:I,s:i,s:s}", "uid", (json_int_t)c->who.uid, "pid", (int)c->who.pid, "reason", why));
+	service_event(
+		c->server->service, "client.dropped",
+		jsonx_pack("{s:I,s:i,s:s}", "uid", (json_int_t)c->who.uid, "pid", (int)c->who.pid, "reason", why));
 	conn_drop(c);
 }
 
@@ -245,7 +251,8 @@ static void refuse_line(struct conn *c)
 	_cleanup_error_ struct error e = ERROR_INIT;
 	_cleanup_json_ json_t *j = NULL;
 
-	error_set(&e, ERR_INVALID_REQUEST, EMSGSIZE, "a request line may have %zu bytes (max_request_bytes); the rest of it was skipped",
+	error_set(&e, ERR_INVALID_REQUEST, EMSGSIZE,
+		  "a request line may have %zu bytes (max_request_bytes); the rest of it was skipped",
 		  c->server->max_line);
 	error_add(&e, "limit", json_integer((json_int_t)c->server->max_line));
 	j = reply_error(NULL, &e);
@@ -364,8 +371,9 @@ static void on_line_timeout(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	log_notice("connection of uid %u, pid %d closed: half a request line, and nothing after it (request_line_timeout)",
-		   (unsigned)c->who.uid, (int)c->who.pid);
+	log_notice(
+		"connection of uid %u, pid %d closed: half a request line, and nothing after it (request_line_timeout)",
+		(unsigned)c->who.uid, (int)c->who.pid);
 	conn_drop(c);
 }
 
@@ -398,9 +406,11 @@ static void turn_away(int fd, enum error_kind kind, const char *text)
 
 static void turn_away_stranger(int fd, const struct requester *who)
 {
-	log_notice("uid %u, pid %d was turned away: in no group of admin_groups or reader_groups", (unsigned)who->uid, (int)who->pid);
-	turn_away(fd, ERR_PERMISSION_DENIED,
-		  "you may not use this daemon: ask its admin to put you into one of its admin_groups or reader_groups");
+	log_notice("uid %u, pid %d was turned away: in no group of admin_groups or reader_groups", (unsigned)who->uid,
+		   (int)who->pid);
+	turn_away(
+		fd, ERR_PERMISSION_DENIED,
+		"you may not use this daemon: ask its admin to put you into one of its admin_groups or reader_groups");
 }
 
 static void add_conn(struct server *sv, int fd, struct requester *who, enum role role)
@@ -438,7 +448,8 @@ static void welcome(struct server *sv, int fd)
 	else if (sv->n_conns >= sv->max_conns)
 		turn_away(fd, ERR_LIMIT, "too many connections (max_connections): close some, or try again later");
 	else if (count_user(sv, who.uid) >= sv->max_conns_per_user)
-		turn_away(fd, ERR_LIMIT, "you have too many connections (max_connections_per_user): close some, or try again later");
+		turn_away(fd, ERR_LIMIT,
+			  "you have too many connections (max_connections_per_user): close some, or try again later");
 	else {
 		add_conn(sv, fd, &who, role);
 		return;
@@ -507,7 +518,8 @@ static int lock_path(struct server *sv, const char *path, struct error *e)
 	if (sv->lock < 0)
 		return error_errno(e, errno, "cannot make %s: create its directory, or set another `socket`", lock);
 	if (flock(sv->lock, LOCK_EX | LOCK_NB) < 0)
-		return error_set(e, ERR_INTERNAL, EBUSY, "another sharesd serves %s: stop it, or set another `socket`", path);
+		return error_set(e, ERR_INTERNAL, EBUSY, "another sharesd serves %s: stop it, or set another `socket`",
+				 path);
 	return 0;
 }
 
@@ -519,7 +531,8 @@ static int bind_path(struct server *sv, const char *path, mode_t mode, struct er
 	int r;
 
 	if (strlen(path) >= sizeof addr.sun_path)
-		return error_set(e, ERR_INTERNAL, ENAMETOOLONG, "socket %s: the path is longer than %zu bytes, set a shorter one", path,
+		return error_set(e, ERR_INTERNAL, ENAMETOOLONG,
+				 "socket %s: the path is longer than %zu bytes, set a shorter one", path,
 				 sizeof addr.sun_path - 1);
 	memcpy(addr.sun_path, path, strlen(path) + 1);
 	if ((r = lock_path(sv, path, e)) < 0)
@@ -607,8 +620,12 @@ void server_free(struct server *sv)
 	if (!sv)
 		return;
 	server_stop_listening(sv);
-	while (sv->conns)
-		conn_free(sv->conns);
+	while (sv->conns) {
+		struct conn *c = sv->conns;
+
+		sv->conns = c->next;
+		conn_destroy(c);
+	}
 	if (sv->lock >= 0)
 		close(sv->lock);
 	event_free(sv->resume);

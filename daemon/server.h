@@ -20,7 +20,8 @@ struct server_users {
 
 struct server;
 /* Takes over `fds`, or binds the conf's socket. `users` outlives the server. Negative errno with `e`. */
-int server_new(struct service *s, const struct server_users *users, const int *fds, int n_fds, struct server **ret, struct error *e);
+int server_new(struct service *s, const struct server_users *users, const int *fds, int n_fds, struct server **ret,
+	       struct error *e);
 /* No new connections any more; those that are there go on. */
 void server_stop_listening(struct server *sv);
 /* Closes all; what is not sent is lost. NULL is fine. */

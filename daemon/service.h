@@ -19,7 +19,7 @@ struct service {
 	struct event_base *base;
 	struct conf *conf;
 	const char *conf_path;
-	struct store *st; /* reads only */
+	struct store *st;       /* reads only */
 	struct queue *in, *out; /* to and from the call thread */
 	struct server *server;
 	struct view *view;

@@ -15,7 +15,8 @@ int service_submit(struct service *s, struct call *c, struct error *e)
 	if (s->stopping)
 		return error_set(e, ERR_SHUTTING_DOWN, ESHUTDOWN, "sharesd is stopping: try again when it is back");
 	if (queue_length(s->in) >= most) {
-		error_set(e, ERR_BUSY, EBUSY, "%zu calls are waiting already (max_queued_calls): try again later", most);
+		error_set(e, ERR_BUSY, EBUSY, "%zu calls are waiting already (max_queued_calls): try again later",
+			  most);
 		error_add(e, "limit", json_integer((json_int_t)most));
 		return -EBUSY;
 	}

@@ -9,7 +9,7 @@
 
 /* Seconds before init_host is tried again: the first, and the most. */
 #define RETRY_FIRST 1.0
-#define RETRY_MOST 300.0
+#define RETRY_MOST  300.0
 /* A first measuring comes soon after the backend is up, not an hour later. */
 #define USAGE_FIRST 30.0
 
@@ -33,7 +33,8 @@ struct timers {
 
 static void start(struct backend_timers *b, enum kind kind, double seconds)
 {
-	struct timeval tv = { .tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6) };
+	struct timeval tv = { .tv_sec = (time_t)seconds,
+			      .tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6) };
 
 	event_add(b->events[kind], &tv);
 }
@@ -54,7 +55,8 @@ static void on_periodic(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	start(b, TIMER_PERIODIC, settings_seconds(b->settings, "periodic_hooks_interval"));
-	if (!settings_bool(b->settings, "enable_periodic_hooks") || ++b->ticks < settings_int(b->settings, "periodic_hooks_ticks"))
+	if (!settings_bool(b->settings, "enable_periodic_hooks") ||
+	    ++b->ticks < settings_int(b->settings, "periodic_hooks_ticks"))
 		return;
 	b->ticks = 0;
 	if (b->tick_running) {

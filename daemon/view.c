@@ -139,9 +139,8 @@ void view_count_hooks(struct view *v, const char *backend, const json_t *outcome
 	size_t i;
 	json_t *o;
 
-	json_array_foreach(outcomes, i, o)
-		if (backend && jsonx_str(o, "hook"))
-			count_outcome(figures_of(v, backend, jsonx_str(o, "hook")), o);
+	json_array_foreach(outcomes, i, o) if (backend && jsonx_str(o, "hook"))
+		count_outcome(figures_of(v, backend, jsonx_str(o, "hook")), o);
 }
 
 void view_count_dropped_tick(struct view *v, const char *backend)
@@ -165,8 +164,8 @@ static json_t *durations_json(const struct figures *f)
 		return json_null();
 	memcpy(sorted, f->durations, n * sizeof *sorted);
 	qsort(sorted, n, sizeof *sorted, by_size);
-	return jsonx_pack("{s:f,s:f,s:f,s:f}", "min", sorted[0], "median", sorted[n / 2], "p99", sorted[(n * 99) / 100], "max",
-			  sorted[n - 1]);
+	return jsonx_pack("{s:f,s:f,s:f,s:f}", "min", sorted[0], "median", sorted[n / 2], "p99", sorted[(n * 99) / 100],
+			  "max", sorted[n - 1]);
 }
 
 static void add_figures(struct view *v, const char *backend, json_t *hook)
@@ -190,8 +189,7 @@ json_t *view_hooks(const struct view *v, const char *backend)
 
 	if (!list)
 		return json_array();
-	json_array_foreach(list, i, hook)
-		add_figures((struct view *)v, backend, hook);
+	json_array_foreach(list, i, hook) add_figures((struct view *)v, backend, hook);
 	return list;
 }
 
@@ -199,8 +197,9 @@ json_t *view_hooks(const struct view *v, const char *backend)
 
 static json_t *shown_call(const struct call *c)
 {
-	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:s,s:o}", "id", c->id, "method", c->method->name, "origin", hook_origin_name(c->origin),
-			       "queued_at", c->queued_at, "request_id", jsonx_string(c->request_id));
+	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:s,s:o}", "id", c->id, "method", c->method->name, "origin",
+			       hook_origin_name(c->origin), "queued_at", c->queued_at, "request_id",
+			       jsonx_string(c->request_id));
 
 	json_object_set_new(o, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
 	json_object_set_new(o, "pid", c->who.known ? json_integer(c->who.pid) : json_null());
@@ -249,7 +248,10 @@ json_t *view_calls(const struct view *v)
 		enum call_phase phase = (enum call_phase)atomic_load_explicit(&l->call->phase, memory_order_relaxed);
 		json_t *o = json_copy(l->shown);
 
-		json_object_set_new(o, "state", json_string(phase == CALL_QUEUED ? "queued" : phase == CALL_WORK ? "working" : "running"));
+		json_object_set_new(o, "state",
+				    json_string(phase == CALL_QUEUED ? "queued"
+						: phase == CALL_WORK ? "working"
+								     : "running"));
 		json_object_set_new(o, "phase", json_string(call_phase_name(phase)));
 		json_array_append_new(list, o);
 	}
@@ -290,6 +292,5 @@ void view_fill_progress(const struct view *v, json_t *object)
 	if (!p)
 		return;
 	json_object_set(object, "progress", p);
-	json_array_foreach(json_object_get(object, "instances"), i, instance)
-		json_object_set(instance, "progress", p);
+	json_array_foreach(json_object_get(object, "instances"), i, instance) json_object_set(instance, "progress", p);
 }

@@ -1,4 +1,5 @@
-/* What reads show that is not in the store: backends, hooks with their figures, calls under way, progress. Loop thread. */
+/* What reads show that is not in the store: backends, hooks with their figures, calls under way, progress. Loop thread.
+ */
 #ifndef DAEMON_VIEW_H
 #define DAEMON_VIEW_H
 

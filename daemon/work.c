@@ -57,7 +57,8 @@ struct work *work_new(struct driver_work *spec, struct backend *b, struct input 
 	w->spec = spec;
 	w->backend = b;
 	w->in = in;
-	if (process_start(&(struct process_spec){ .argv = (const char *const *)spec->argv, .env = env }, &w->process, &e) < 0) {
+	if (process_start(&(struct process_spec){ .argv = (const char *const *)spec->argv, .env = env }, &w->process,
+			  &e) < 0) {
 		fail(w, &e);
 		w->ended = true;
 	} else {
@@ -177,8 +178,8 @@ bool work_step(struct work *w)
 	read_pipes(w);
 	w->ended = true;
 	if (r.exit_code != 0 || (!w->output && !w->failed)) {
-		error_set(&e, ERR_DRIVER_FAILED, EIO, "the helper %s ended with exit status %d, signal %d%s%s", w->spec->argv[0],
-			  r.exit_code, r.signal, w->errors_len ? ": " : "", w->errors);
+		error_set(&e, ERR_DRIVER_FAILED, EIO, "the helper %s ended with exit status %d, signal %d%s%s",
+			  w->spec->argv[0], r.exit_code, r.signal, w->errors_len ? ": " : "", w->errors);
 		fail(w, &e);
 	}
 	process_result_clear(&r);
@@ -244,7 +245,8 @@ void work_reap_background(struct work **list)
 			continue;
 		}
 		if (w->failed)
-			log_warning("work behind a finished call failed, the next start tries it again: %s", w->failure.message);
+			log_warning("work behind a finished call failed, the next start tries it again: %s",
+				    w->failure.message);
 		*list = w->next;
 		work_free(w);
 	}

@@ -1,7 +1,7 @@
 /* A share driver: how one kind of storage creates, resizes, snapshots, replicates and guards shares. Public.
  *
- * A driver is one `const struct share_driver_ops` with designated initialisers, listed in drivers/table.c or exported by
- * a plugin as `share_driver`. A slot left NULL is a capability that is not there: the daemon refuses the call before
+ * A driver is one `const struct share_driver_ops` with designated initialisers, listed in drivers/table.c or exported
+ * by a plugin as `share_driver`. A slot left NULL is a capability that is not there: the daemon refuses the call before
  * anything happens. Slots carry the names of OpenStack Manila's driver interface.
  *
  * Thread: all slots of all backends run in the call thread, one after another. A slot may block, but work that grows
@@ -22,22 +22,22 @@
 #define SHARE_DRIVER_ABI 1
 
 /* All strings and JSON here are borrowed: they live for the call. A pointer that does not apply is NULL. */
-struct driver_share {              /* one instance (physical copy) of a share */
-	const char *id;                /* of the instance: names it on the backend, for life */
-	const char *share_id, *name;   /* of the share */
-	const char *share_proto;       /* "LOCAL", "NFS", .. */
+struct driver_share {                /* one instance (physical copy) of a share */
+	const char *id;              /* of the instance: names it on the backend, for life */
+	const char *share_id, *name; /* of the share */
+	const char *share_proto;     /* "LOCAL", "NFS", .. */
 	uint64_t size_bytes;
 	const char *provider_location; /* what the driver answered when it made or adopted it; NULL before */
 	const char *replica_state;     /* NULL unless replicated */
-	uid_t uid;                     /* owner, group and mode of a new share's root; source: the call, else the conf file */
+	uid_t uid; /* owner, group and mode of a new share's root; source: the call, else the conf file */
 	gid_t gid;
 	mode_t mode;
-	const json_t *metadata;        /* object of strings */
-	const json_t *server_details;  /* backend_details of its share server, or NULL */
+	const json_t *metadata;       /* object of strings */
+	const json_t *server_details; /* backend_details of its share server, or NULL */
 };
 
-struct driver_snapshot {           /* one instance of a snapshot */
-	const char *id;                /* of the instance */
+struct driver_snapshot { /* one instance of a snapshot */
+	const char *id;  /* of the instance */
 	const char *snapshot_id, *name;
 	const char *share_instance_id; /* of what it is a snapshot of */
 	uint64_t size_bytes;
@@ -56,7 +56,8 @@ struct driver_rule {
 struct driver_rules {
 	const struct driver_rule *all; /* the whole wanted set */
 	size_t n_all;
-	const struct driver_rule *add, *remove, *update; /* the difference; all empty: make the backend equal to `all` */
+	const struct driver_rule *add, *remove,
+		*update; /* the difference; all empty: make the backend equal to `all` */
 	size_t n_add, n_remove, n_update;
 };
 
@@ -75,7 +76,7 @@ struct driver_call {
 	const json_t *options; /* driver_options of manage; network of setup_server */
 	bool root_is_empty;    /* do_setup: the store holds nothing on this backend, its root's marker may be made */
 	bool force;
-	bool dry_run;          /* manage_existing: look, change nothing */
+	bool dry_run; /* manage_existing: look, change nothing */
 };
 
 /* Work that grows with the data, done by a helper process while other calls go on. The program prints JSON lines:
@@ -93,7 +94,7 @@ struct driver_work {
 };
 
 struct driver_result {
-	json_t *values;           /* object with the keys named at the slot, or NULL for {}; an unknown key is refused */
+	json_t *values; /* object with the keys named at the slot, or NULL for {}; an unknown key is refused */
 	struct driver_work *work; /* malloc'ed; the result comes later, from `finish` */
 };
 
@@ -123,8 +124,8 @@ struct share_driver_ops {
 	driver_slot *check_for_setup_error;
 	/* Values: the stats of contract section 7 (allocated_bytes is the daemon's own sum). Must not walk trees. */
 	driver_slot *get_share_stats;
-	/* shares. Values: "shares": {instance id: {"export_locations", "status"?, "status_reason"?}}; what is missing on the
-	 * backend comes with status "error". Changes neither data nor modes. */
+	/* shares. Values: "shares": {instance id: {"export_locations", "status"?, "status_reason"?}}; what is missing
+	 * on the backend comes with status "error". Changes neither data nor modes. */
 	driver_slot *ensure_shares;
 
 	/* Shares. share. Values: "export_locations", "provider_location", "metadata"? */
@@ -133,21 +134,22 @@ struct share_driver_ops {
 	driver_slot *delete_share;               /* share, force */
 	driver_slot *extend_share;               /* share, new_size_bytes. Values: "metadata"? */
 	driver_slot *shrink_share;               /* the same; ERR_DATA_LOSS when what is used does not fit */
-	/* share with provider_location as the client named it, options, dry_run, rules (all: put in force in the same step
-	 * where that spares present users a gap). Values: "size_bytes" (used, at least 1),
-	 * "export_locations", "provider_location" (canonical), "metadata"? */
+	/* share with provider_location as the client named it, options, dry_run, rules (all: put in force in the same
+	 * step where that spares present users a gap). Values: "size_bytes" (used, at least 1), "export_locations",
+	 * "provider_location" (canonical), "metadata"? */
 	driver_slot *manage_existing;
 	driver_slot *unmanage; /* share; the data stay */
 
-	/* share, rules. Values: "rules": {rule id: {"state": "active" or "error", "reason"?, "access_key"?}} for each of
-	 * `all` when the difference is empty, else of add and update. A rule that fails fails alone. */
+	/* share, rules. Values: "rules": {rule id: {"state": "active" or "error", "reason"?, "access_key"?}} for each
+	 * of `all` when the difference is empty, else of add and update. A rule that fails fails alone. */
 	driver_slot *update_access;
 
 	/* Snapshots. share, snapshot. Values: "provider_location", "size_bytes"?, "metadata"? */
 	driver_slot *create_snapshot;
-	driver_slot *delete_snapshot;    /* also force */
-	driver_slot *revert_to_snapshot; /* also rules. Values: "size_bytes"?, "export_locations"? */
-	driver_slot *manage_existing_snapshot; /* snapshot's provider_location, options. Values: "size_bytes", "provider_location" */
+	driver_slot *delete_snapshot;          /* also force */
+	driver_slot *revert_to_snapshot;       /* also rules. Values: "size_bytes"?, "export_locations"? */
+	driver_slot *manage_existing_snapshot; /* snapshot's provider_location, options. Values: "size_bytes",
+						  "provider_location" */
 	driver_slot *unmanage_snapshot;
 
 	/* Replicas. shares: all replicas, share: the one that it is about, rules, snapshots.
@@ -168,12 +170,13 @@ struct share_driver_ops {
 	/* shares. Values: "shares": {instance id: {anything}}: what the driver adds to each share's periodic data. */
 	driver_slot *get_periodic_hook_data;
 	/* share (or snapshot, when it is not NULL). Values: "status": "available" (whole), "absent" (not there or half
-	 * made), "error"; "call_id"?: the last call that changed it. How a restart decides the fate of a half-done call. */
+	 * made), "error"; "call_id"?: the last call that changed it. How a restart decides the fate of a half-done
+	 * call. */
 	driver_slot *get_share_status;
 	/* Ours. Values: "used_bytes". Work where it must walk. */
 	driver_slot *get_share_usage;
-	/* Ours. Values: "objects": [{"kind": "share" or "snapshot", "id", "name"?, "provider_location"}]: all that is marked
-	 * as the daemon's on this backend. */
+	/* Ours. Values: "objects": [{"kind": "share" or "snapshot", "id", "name"?, "provider_location"}]: all that is
+	 * marked as the daemon's on this backend. */
 	driver_slot *list_objects;
 };
 

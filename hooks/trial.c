@@ -91,8 +91,8 @@ int hook_set_test(struct hook_set *set, const char *hook, const json_t *event,
 	struct hook_event ev = { 0 };
 	const struct hook_instance *h = find(set, hook);
 	if (!h) {
-		error_set(e, ERR_NOT_FOUND, ENOENT, "this backend has no hook \"%s\": see its hook_drivers, or sharesctl hook list",
-			  hook);
+		error_set(e, ERR_NOT_FOUND, ENOENT,
+			  "this backend has no hook \"%s\": see its hook_drivers, or sharesctl hook list", hook);
 		error_add(e, "param", json_string("hook"));
 		return -ENOENT;
 	}

@@ -241,9 +241,25 @@ static void copy_programs(const struct fixture *f)
 			 0);
 }
 
+void fixture_hold_work(struct fixture *f)
+{
+	if (!exists(fixture_path(f, "bin"))) {
+		copy_programs(f);
+		ck_assert_int_eq(rename(fixture_path(f, "bin/sharesd-tree"), fixture_path(f, "bin/sharesd-tree.held")), 0);
+		fixture_program(f, "bin/sharesd-tree",
+				"#!/bin/sh\necho '{\"bytes\":1000,\"percent\":1.5}'\nwhile [ -e @DIR@/hold ]; do sleep 0.01; done\nexec @DIR@/bin/sharesd-tree.held \"$@\"\n");
+	}
+	write_file(fixture_path(f, "hold"), "");
+}
+
+void fixture_release_work(struct fixture *f)
+{
+	ck_assert_int_eq(unlink(fixture_path(f, "hold")), 0);
+}
+
 static _Noreturn void become_daemon(const struct fixture *f, const char *const *env, uid_t uid)
 {
-	const char *program = uid == (uid_t)-1 ? program_path("sharesd") : fixture_path(f, "bin/sharesd");
+	const char *own = fixture_path(f, "bin/sharesd"), *program = exists(own) ? own : program_path("sharesd");
 	int log = open(f->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	int null = open("/dev/null", O_RDWR);
 

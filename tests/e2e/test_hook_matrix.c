@@ -74,7 +74,7 @@ static struct model_row row_of(const struct config *c)
 
 static void hook_name(char text[8], size_t hook, char variant)
 {
-	snprintf(text, 8, "h%zu%c", hook + 1, variant);
+	snprintf(text, 8, "h%c%c", (char)('1' + hook), variant);
 }
 
 static void write_hooks(FILE *out)

@@ -84,8 +84,8 @@ static void fill(const struct fixture *f, const char *path)
 		      "/dev/urandom > random && "
 		      "truncate -s 5M sparse && printf x | dd of=sparse bs=1 seek=3000000 conv=notrunc 2>/dev/null && "
 		      "echo odd > \"$(printf 'odd\\n name\\377')\" && setfattr -n user.note -v text one && "
-		      "chmod 4751 random && chmod 0 empty && touch -d 2001-02-03T04:05:06Z sub/dir/two",
-		      f->dir, path),
+		      "chmod 4751 random && chmod %s empty && touch -d 2001-02-03T04:05:06Z sub/dir/two",
+		      f->dir, path, geteuid() == 0 ? "0" : "500"),
 		0);
 	if (geteuid() == 0)
 		ck_assert_int_eq(

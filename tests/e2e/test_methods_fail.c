@@ -455,52 +455,51 @@ static json_t *find_call(struct client *c, const char *method)
 	return found;
 }
 
+/* The snapshot as soon as it shows how far it is. New reference. */
+static json_t *wait_progress(struct client *c, const char *snapshot)
+{
+	for (double until = now() + 10;; nap(0.01)) {
+		json_t *j = client_call(c, "get_snapshot", "{s:s}", "snapshot", snapshot);
+
+		if (json_is_object(at(j, "progress")))
+			return j;
+		ck_assert_msg(now() < until, "%s shows no progress", snapshot);
+		json_decref(j);
+	}
+}
+
 START_TEST(long_work)
 {
 	struct fixture *f = fixture_new(BIG);
 	struct client *c, *events;
 	json_t *j, *event;
-	bool seen_work = false, seen_progress = false;
-	double until;
 
+	fixture_hold_work(f);
 	fixture_start(f, NULL, (uid_t)-1);
 	c = client_new(f);
 	events = client_new(f);
 	ok(c, "create_share_instance", "{'name':'a','size_bytes':1000,'backend':'d'}");
-	fill(f, "a", 400);
+	fill(f, "a", 40);
 	json_decref(client_call(events, "subscribe", "{s:[s]}", "types", "snapshot.*"));
 	/* Not waited for: the answer is the object as it is now. */
 	j = client_call(c, "create_snapshot", "{s:s,s:s,s:b,s:s}", "share", "a", "name", "s", "wait", 0, "request_id",
 			"r");
 	ck_assert_str_eq(str_at(j, "status"), "creating");
 	json_decref(j);
-	/* Others go on, and so do other objects of the same backend; this one says that it is busy. */
+	/* Others go on, and so do other objects of the same backend. */
 	ok(c, "create_share_instance", "{'name':'b','size_bytes':1000,'backend':'d'}");
 	ok(c, "create_share_instance", "{'name':'c','size_bytes':1000,'backend':'s'}");
-	for (until = now() + 20; now() < until;) {
-		json_t *shown = client_call(c, "get_snapshot", "{s:s}", "snapshot", "a@s");
-		json_t *record = find_call(c, "create_snapshot");
-
-		if (strcmp(str_at(shown, "status"), "available") == 0) {
-			json_decref(shown);
-			json_decref(record);
-			break;
-		}
-		ck_assert_str_eq(str_at(shown, "status"), "creating");
-		if (json_is_object(at(shown, "progress"))) {
-			ck_assert_double_ge(json_number_value(at(shown, "progress.percent")), 0);
-			ck_assert_double_le(json_number_value(at(shown, "progress.percent")), 100);
-			ck_assert_int_ge(int_at(shown, "progress.bytes"), 0);
-			seen_progress = true;
-		}
-		if (strcmp(str_at(record, "state"), "working") == 0)
-			seen_work = true;
-		json_decref(shown);
-		json_decref(record);
-	}
+	j = wait_progress(c, "a@s");
+	ck_assert_str_eq(str_at(j, "status"), "creating");
+	ck_assert_double_eq_tol(json_number_value(at(j, "progress.percent")), 1.5, 1e-9);
+	ck_assert_int_eq(int_at(j, "progress.bytes"), 1000);
+	json_decref(j);
+	j = find_call(c, "create_snapshot");
+	ck_assert_str_eq(str_at(j, "state"), "working");
+	json_decref(j);
+	ck_assert(client_quiet(events, 0));
+	fixture_release_work(f);
 	wait_share(f, "a@s", "available");
-	ck_assert(seen_work);
-	ck_assert(seen_progress);
 	event = client_read(events);
 	ck_assert_str_eq(str_at(event, "params.type"), "snapshot.available");
 	ck_assert_str_eq(str_at(event, "params.object.name"), "s");
@@ -538,11 +537,14 @@ START_TEST(busy_objects)
 	struct client *c;
 	json_t *j;
 
+	fixture_hold_work(f);
+	fixture_release_work(f);
 	fixture_start(f, NULL, (uid_t)-1);
 	c = client_new(f);
 	ok(c, "create_share_instance", "{'name':'a','size_bytes':1000,'backend':'d'}");
-	fill(f, "a", 400);
+	fill(f, "a", 40);
 	ok(c, "create_snapshot", "{'share':'a','name':'s1'}");
+	fixture_hold_work(f);
 	j = client_call(c, "create_share_instance", "{s:s,s:s,s:b}", "name", "x", "snapshot", "a@s1", "wait", 0);
 	ck_assert_str_eq(str_at(j, "status"), "creating_from_snapshot");
 	json_decref(j);
@@ -558,6 +560,7 @@ START_TEST(busy_objects)
 	}
 	json_decref(client_error(c, "busy", "create_share_instance", "{s:s,s:s,s:b}", "name", "x", "snapshot", "a@s1",
 				 "if_absent", 1));
+	fixture_release_work(f);
 	wait_share(f, "x", "available");
 	ok(c, "delete_snapshot", "{'snapshot':'a@s1'}");
 	ok(c, "delete_share_instance", "{'share':'x'}");
@@ -573,16 +576,19 @@ START_TEST(waiting_holds_nobody_up)
 	struct client *c;
 	json_t *j;
 
+	fixture_hold_work(f);
 	fixture_start(f, NULL, (uid_t)-1);
 	c = client_new(f);
 	ok(c, "create_share_instance", "{'name':'a','size_bytes':1000,'backend':'d'}");
-	fill(f, "a", 100);
+	fill(f, "a", 40);
 	client_line(c, "{'jsonrpc':'2.0','id':1,'method':'create_snapshot','params':{'share':'a','name':'s'}}");
 	client_line(c, "{'jsonrpc':'2.0','id':2,'method':'create_share_instance','params':{'name':'b','size_bytes':1,'"
 		       "backend':'s'}}");
 	j = client_read(c);
 	ck_assert_int_eq(int_at(j, "id"), 2);
 	json_decref(j);
+	ck_assert(client_quiet(c, 0.1));
+	fixture_release_work(f);
 	j = client_read(c);
 	ck_assert_int_eq(int_at(j, "id"), 1);
 	ck_assert_str_eq(str_at(j, "result.status"), "available");
@@ -600,10 +606,11 @@ START_TEST(stop_in_the_middle)
 	json_t *j;
 	double begin;
 
+	fixture_hold_work(f);
 	fixture_start(f, NULL, (uid_t)-1);
 	c = client_new(f);
 	ok(c, "create_share_instance", "{'name':'a','size_bytes':1000,'backend':'d'}");
-	fill(f, "a", 400);
+	fill(f, "a", 40);
 	client_line(c, "{'jsonrpc':'2.0','id':1,'method':'create_snapshot','params':{'share':'a','name':'s'}}");
 	json_decref(client_call(c, "list_orphans", NULL)); /* behind it in the queue */
 	begin = now();
@@ -615,6 +622,7 @@ START_TEST(stop_in_the_middle)
 	json_decref(j);
 	ck_assert_ptr_null(client_read(c));
 	client_free(c);
+	fixture_release_work(f);
 	fixture_start(f, NULL, (uid_t)-1);
 	c = client_new(f);
 	check_gone(c, "a@s");

@@ -402,11 +402,10 @@ static void crash_in_recovery(struct world *w)
 	while (!fixture_wait_end(w->f, 0) && !(c = client_try(w->f)))
 		nap(0.002);
 	if (c) {
-		json_t *reply;
+		_cleanup_json_ json_t *reply = NULL;
 
 		client_send_request(c, "list_orphans", NULL);
 		reply = client_read(c);
-		json_decref(reply);
 		client_free(c);
 		if (reply)
 			fixture_kill(w->f);

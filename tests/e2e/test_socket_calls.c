@@ -324,10 +324,9 @@ START_TEST(clients_that_vanish)
 		nap(0.02);
 	wait_share(f, "b", "available");
 	wait_share(f, "c", "available");
-	/* Half a line is no call. */
+	/* Half a call is none. */
 	c = client_new(f);
-	client_send_text(
-		c, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"delete_share_instance\",\"params\":{\"share\":\"a\"}}");
+	client_send_text(c, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"delete_share_instance\",\"params\":{\"share\":\"a\"}");
 	client_free(c);
 	json_decref(create(f, "d"));
 	ck_assert_uint_eq(count_shares(f), 4);

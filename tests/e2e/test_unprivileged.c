@@ -64,9 +64,10 @@ START_TEST(at_home)
 	ck_assert_int_eq(stat(fixture_path(f, "home/shares/photos/data"), &st), 0);
 	ck_assert_uint_eq(st.st_uid, daemon_uid());
 	/* The gate is the daemon's own user's, so that user is always in. */
-	must_run(f, "cd home/shares/photos/data && echo one > one && mkdir sub && ln -s ../one sub/link && head -c 100000 "
-		    "/dev/urandom > random "
-		    "&& cp random sub/random");
+	must_run(f,
+		 "cd home/shares/photos/data && echo one > one && mkdir sub && ln -s ../one sub/link && head -c 100000 "
+		 "/dev/urandom > random "
+		 "&& cp random sub/random");
 	must_run(f, "ctl snapshot create photos first");
 	must_run(f, "cd home/shares/photos/data && rm -rf sub && echo two > one");
 	must_run(f, "ctl share create copy --snapshot photos@first");
@@ -81,7 +82,8 @@ START_TEST(at_home)
 	/* What is there already. */
 	must_run(f,
 		 "mkdir -p home/shares/old/docs && echo x > home/shares/old/docs/x && chmod 751 home/shares/old/docs");
-	must_run(f, "ctl share manage home docs old/docs && [ $(stat -c %a home/shares/old/docs) != 751 ]");
+	must_run(f, "ctl share manage docs --backend home --location old/docs && [ $(stat -c %a home/shares/old/docs) "
+		    "!= 751 ]");
 	must_run(f, "ctl share unmanage docs --yes && [ $(stat -c %a home/shares/old/docs) = 751 ]");
 	must_run(f, "ctl share delete photos --yes && [ ! -e home/shares/photos ]");
 	must_run(f, "ctl status");
@@ -94,7 +96,7 @@ START_TEST(at_home)
 	/* Hooks run without rights as well. */
 	fixture_conf(f, "dir \"home\" { root = \"@DIR@/home/shares\" hook_drivers = {\"exec:@DIR@/home/hook\"} "
 			"enable_pre_hooks = true }\n");
-	must_run(f, "printf '#!/bin/sh\\nid -u > home/ran\\n' > home/hook && chmod 755 home/hook");
+	must_run(f, "printf '#!/bin/sh\\nid -u > ${0%%/*}/ran\\n' > home/hook && chmod 755 home/hook");
 	fixture_stop(f);
 	start(f);
 	must_run(f, "ctl share create hooked --size 1MiB && [ $(cat home/ran) = $(id -u) ]");
