@@ -85,6 +85,12 @@ void requester_clear(struct requester *r)
 	*r = (struct requester){ 0 };
 }
 
+void requester_forget(void)
+{
+	requester_clear(&last.who);
+	last.until = 0;
+}
+
 struct call *call_new(const struct method *method, enum hook_origin origin)
 {
 	struct call *c = xcalloc(1, sizeof *c);

@@ -43,6 +43,8 @@ void requester_copy(struct requester *to, const struct requester *from);
 /* Fills user and groups. */
 void requester_find_names(struct requester *r);
 void requester_clear(struct requester *r);
+/* The names that requester_find_names remembers, at the end of the thread. */
+void requester_forget(void);
 
 struct call {
 	/* Set by who makes it. */

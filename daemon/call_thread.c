@@ -233,6 +233,7 @@ void *engine_main(void *engine)
 		if (en->background)
 			work_reap_background(&en->background);
 	}
+	requester_forget();
 	queue_push(en->out, message_new(MSG_STOPPED));
 	return NULL;
 }

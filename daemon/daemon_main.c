@@ -29,6 +29,7 @@ static int load_conf(const char *path, struct conf **ret)
 	struct conf_faults faults = { 0 }, warnings = { 0 };
 	_cleanup_error_ struct error e = ERROR_INIT;
 	const struct conf_schema *schema;
+	bool told = false;
 	int r = plugins_load(path, &e);
 
 	/* A conf file that cannot be scanned is refused by the parser below, with all its faults. */
@@ -39,13 +40,11 @@ static int load_conf(const char *path, struct conf **ret)
 		r = conf_schema_check(schema, &e);
 	if (r == 0) {
 		r = conf_load(path, schema, ret, &faults, &warnings, &e);
+		told = faults.n > 0;
 		print_lines("warning", &warnings);
-		if (faults.n) {
-			print_lines("error", &faults);
-			return r;
-		}
+		print_lines("error", &faults);
 	}
-	if (r < 0)
+	if (r < 0 && !told)
 		fprintf(stderr, "error: %s\n", e.message);
 	return r;
 }

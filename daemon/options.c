@@ -113,6 +113,9 @@ const struct conf_schema *daemon_schema(void)
 	const char **names;
 	size_t n = 0;
 
+	/* Every conf that was loaded with it points to it. */
+	if (schema.top)
+		return &schema;
 	while (table[n])
 		n++;
 	drivers = xcalloc(n + 1, sizeof *drivers);

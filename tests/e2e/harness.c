@@ -245,9 +245,11 @@ void fixture_hold_work(struct fixture *f)
 {
 	if (!exists(fixture_path(f, "bin"))) {
 		copy_programs(f);
-		ck_assert_int_eq(rename(fixture_path(f, "bin/sharesd-tree"), fixture_path(f, "bin/sharesd-tree.held")), 0);
+		ck_assert_int_eq(rename(fixture_path(f, "bin/sharesd-tree"), fixture_path(f, "bin/sharesd-tree.held")),
+				 0);
 		fixture_program(f, "bin/sharesd-tree",
-				"#!/bin/sh\necho '{\"bytes\":1000,\"percent\":1.5}'\nwhile [ -e @DIR@/hold ]; do sleep 0.01; done\nexec @DIR@/bin/sharesd-tree.held \"$@\"\n");
+				"#!/bin/sh\necho '{\"bytes\":1000,\"percent\":1.5}'\nwhile [ -e @DIR@/hold ]; do sleep "
+				"0.01; done\nexec @DIR@/bin/sharesd-tree.held \"$@\"\n");
 	}
 	write_file(fixture_path(f, "hold"), "");
 }
@@ -299,15 +301,15 @@ void fixture_spawn(struct fixture *f, const char *const *env, uid_t uid)
 static int count_starting(const struct fixture *f)
 {
 	struct client *c = client_try(f);
-	json_t *reply, *backends, *b;
-	size_t i;
+	json_t *reply, *backends;
 	int n = 0;
 
 	if (!c)
 		return -1;
 	reply = client_request(c, "list_backends", json_pack("{s:i}", "limit", 1000));
 	backends = at(reply, "result.backends");
-	json_array_foreach(backends, i, b) n += strcmp(str_at(b, "status"), "starting") == 0;
+	for (size_t i = 0; i < json_array_size(backends); i++)
+		n += strcmp(str_at(json_array_get(backends, i), "status"), "starting") == 0;
 	json_decref(reply);
 	client_free(c);
 	return n;

@@ -39,8 +39,8 @@ bool fixture_wait_end(struct fixture *f, double seconds);
 void fixture_hup(struct fixture *f);
 /* Stops what runs, fails the test on a sanitizer's report, removes all. Prints the log when the test failed before. */
 void fixture_free(struct fixture *f);
-/* Long work (copying, measuring and purging trees) begins, reports 1000 bytes, and does not get on until it is released. The first time
- * before the daemon is started. */
+/* Long work (copying, measuring and purging trees) begins, reports 1000 bytes, and does not get on until it is
+ * released. The first time before the daemon is started. */
 void fixture_hold_work(struct fixture *f);
 void fixture_release_work(struct fixture *f);
 /* An executable file DIR/name with this text ("@DIR@" replaced); returns its path (valid until the next call). */

@@ -32,21 +32,19 @@ static bool is_type(const json_t *value, const char *type)
 
 static bool has_type(const json_t *types, const json_t *value)
 {
-	size_t i;
-	json_t *t;
-
 	if (json_is_string(types))
 		return is_type(value, json_string_value(types));
-	json_array_foreach(types, i, t) if (is_type(value, json_string_value(t))) return true;
+	for (size_t i = 0; i < json_array_size(types); i++)
+		if (is_type(value, json_string_value(json_array_get(types, i))))
+			return true;
 	return false;
 }
 
 static bool is_one_of(const json_t *list, const json_t *value)
 {
-	size_t i;
-	json_t *one;
-
-	json_array_foreach(list, i, one) if (json_equal(one, value)) return true;
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (json_equal(json_array_get(list, i), value))
+			return true;
 	return false;
 }
 
@@ -63,17 +61,29 @@ static const json_t *follow(const json_t *doc, const json_t *schema)
 	return schema;
 }
 
+/* The first of the required members that is not there, or NULL. */
+static const char *missing(const json_t *schema, const json_t *value)
+{
+	const json_t *required = json_object_get(schema, "required");
+
+	for (size_t i = 0; i < json_array_size(required); i++) {
+		const char *name = json_string_value(json_array_get(required, i));
+
+		if (!json_object_get(value, name))
+			return name;
+	}
+	return NULL;
+}
+
 static void check_members(const json_t *doc, const json_t *schema, const json_t *value, const char *where)
 {
 	json_t *properties = json_object_get(schema, "properties"),
 	       *more = json_object_get(schema, "additionalProperties"), *member;
 	const char *key;
 	char path[1024];
-	size_t i;
 
-	json_array_foreach(json_object_get(schema, "required"), i,
-			   member) if (!json_object_get(value, json_string_value(member)))
-		wrong(value, where, json_string_value(member));
+	if (missing(schema, value))
+		wrong(value, where, missing(schema, value));
 	json_object_foreach((json_t *)value, key, member)
 	{
 		const json_t *known = json_object_get(properties, key);
@@ -94,8 +104,6 @@ void check_schema(const json_t *doc, const json_t *schema, const json_t *value, 
 		     *types = json_object_get(s, "type");
 	const json_t *choices = json_object_get(s, "enum"), *least = json_object_get(s, "minimum"),
 		     *most = json_object_get(s, "maximum");
-	size_t i;
-	json_t *one;
 
 	if (types && !has_type(types, value))
 		wrong(value, where, "another type than described");
@@ -106,33 +114,37 @@ void check_schema(const json_t *doc, const json_t *schema, const json_t *value, 
 		wrong(value, where, "out of the range described");
 	if (json_is_object(value))
 		check_members(doc, s, value, where);
-	json_array_foreach(value, i, one) if (items) check_schema(doc, items, one, where);
+	for (size_t i = 0; items && i < json_array_size(value); i++)
+		check_schema(doc, items, json_array_get(value, i), where);
+}
+
+static json_t *find_named(const json_t *list, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(str_at(json_array_get(list, i), "name"), name) == 0)
+			return json_array_get(list, i);
+	return NULL;
 }
 
 json_t *described_method(const json_t *doc, const char *method)
 {
-	size_t i;
-	json_t *m;
+	json_t *m = find_named(at(doc, "methods"), method);
 
-	json_array_foreach(at(doc, "methods"), i, m) if (strcmp(str_at(m, "name"), method) == 0) return m;
+	if (m)
+		return m;
 	ck_abort_msg("rpc.discover does not describe %s", method);
 	return NULL;
 }
 
-/* "anyOf" is only told apart by what is named first among those required: an object fits one of them. */
+/* Of "anyOf" the first that has the required members. */
 static const json_t *choose(const json_t *doc, const json_t *schema, const json_t *result)
 {
-	json_t *any = json_object_get(schema, "anyOf"), *one, *member;
-	size_t i, k;
+	const json_t *any = json_object_get(schema, "anyOf");
 
-	json_array_foreach(any, i, one)
-	{
-		const json_t *s = follow(doc, one);
-		bool fits = true;
+	for (size_t i = 0; i < json_array_size(any); i++) {
+		const json_t *s = follow(doc, json_array_get(any, i));
 
-		json_array_foreach(json_object_get(s, "required"), k, member) fits =
-			fits && json_object_get(result, json_string_value(member));
-		if (fits)
+		if (!missing(s, result))
 			return s;
 	}
 	ck_assert_msg(any == NULL, "the result fits none of those described");
@@ -148,20 +160,15 @@ void check_result(const json_t *doc, const char *method, const json_t *result)
 
 static void check_params(const json_t *doc, const char *method, const json_t *params)
 {
-	json_t *described = at(described_method(doc, method), "params"), *p, *value;
+	json_t *described = at(described_method(doc, method), "params"), *value;
 	const char *name;
-	size_t i;
 
 	json_object_foreach((json_t *)params, name, value)
 	{
-		bool known = false;
+		const json_t *p = find_named(described, name);
 
-		json_array_foreach(described, i, p) if (strcmp(str_at(p, "name"), name) == 0)
-		{
-			check_schema(doc, at(p, "schema"), value, name);
-			known = true;
-		}
-		ck_assert_msg(known, "%s takes a parameter %s that is not described", method, name);
+		ck_assert_msg(p != NULL, "%s takes a parameter %s that is not described", method, name);
+		check_schema(doc, at(p, "schema"), value, name);
 	}
 }
 

@@ -64,6 +64,7 @@ enum { N_METHODS = sizeof methods / sizeof *methods };
 
 static void check_described_params(const json_t *m, const char *params)
 {
+	const json_t *list = at(m, "params");
 	char name[64];
 	size_t n = 0, i;
 	int used;
@@ -71,11 +72,13 @@ static void check_described_params(const json_t *m, const char *params)
 	for (; sscanf(params, " %63s%n", name, &used) == 1; params += used, n++) {
 		size_t len = strlen(name);
 		bool required = name[len - 1] == '!';
-		json_t *p, *found = NULL;
+		json_t *found = NULL;
 
 		if (required)
 			name[len - 1] = '\0';
-		json_array_foreach(at(m, "params"), i, p) if (strcmp(str_at(p, "name"), name) == 0) found = p;
+		for (i = 0; i < json_array_size(list); i++)
+			if (strcmp(str_at(json_array_get(list, i), "name"), name) == 0)
+				found = json_array_get(list, i);
 		ck_assert_msg(found != NULL, "%s: no parameter %s is described", str_at(m, "name"), name);
 		ck_assert_msg(json_is_true(at(found, "required")) == required, "%s: %s is described wrongly",
 			      str_at(m, "name"), name);

@@ -446,10 +446,11 @@ static void fill(const struct fixture *f, const char *share, int files)
 /* The record of the call, or NULL. New reference. */
 static json_t *find_call(struct client *c, const char *method)
 {
-	json_t *calls = client_call(c, "list_calls", "{s:i}", "limit", 1000), *one, *found = NULL;
-	size_t i;
+	json_t *calls = client_call(c, "list_calls", "{s:i}", "limit", 1000), *list = at(calls, "calls"), *found = NULL;
 
-	json_array_foreach(at(calls, "calls"), i, one) if (strcmp(str_at(one, "method"), method) == 0) found = one;
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(str_at(json_array_get(list, i), "method"), method) == 0)
+			found = json_array_get(list, i);
 	json_incref(found);
 	json_decref(calls);
 	return found;

@@ -382,7 +382,7 @@ static void add_some_calls(void)
 {
 	begin(st);
 	for (int i = 1; i <= 9; i++) {
-		char id[8];
+		char id[16];
 
 		snprintf(id, sizeof id, "%d", i);
 		insert(st, STORE_CALLS, call(id, i % 2, i % 3 == 0 ? id : NULL));
