@@ -101,6 +101,31 @@ int access_offered(const struct backend *b, const char *type, const char *level,
 	return 0;
 }
 
+int access_check_options(const char *share_proto, const json_t *options, struct error *e)
+{
+	static const char *const known[] = { "squash", "sec", "anonuid", "anongid", NULL };
+	bool nfs = strcmp(share_proto, "NFS") == 0 || strcmp(share_proto, "NFS_CIFS") == 0;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)options, key, v)
+	{
+		const char *const *k = known;
+
+		if (!nfs)
+			return error_param(e, "options", "rules of a %s share have no options: leave them out",
+					   share_proto);
+		while (*k && strcmp(*k, key) != 0)
+			k++;
+		if (!*k || (!json_is_string(v) && !json_is_integer(v)))
+			return error_param(
+				e, "options",
+				"options has \"%s\": there are squash, sec, anonuid and anongid, each a text or number",
+				key);
+	}
+	return 0;
+}
+
 /* ---- rows ---- */
 
 json_t *access_row(const char *share_id, const char *id, const char *type, const char *to, const char *canonical,

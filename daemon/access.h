@@ -10,6 +10,9 @@ int access_canonical(const char *type, const char *to, char **ret, struct error 
 /* ERR_NOT_SUPPORTED unless the backend has this type and level. */
 int access_offered(const struct backend *b, const char *type, const char *level, struct error *e);
 
+/* Only NFS rules have options, and only those that are known. ERR_INVALID_PARAMS. */
+int access_check_options(const char *share_proto, const json_t *options, struct error *e);
+
 /* A new rule's row, as JSON: new reference. */
 json_t *access_row(const char *share_id, const char *id, const char *type, const char *to, const char *canonical,
 		   const char *level, json_t *options, json_t *metadata);

@@ -69,6 +69,12 @@ static int check_locations_by_id(const char *name, const json_t *v, struct error
 	return 0;
 }
 
+static bool is_rest_status(const json_t *v)
+{
+	return json_is_string(v) &&
+	       (strcmp(json_string_value(v), "available") == 0 || strcmp(json_string_value(v), "error") == 0);
+}
+
 /* Each object of `v` may have these members; which of them are locations is known by name. */
 static int check_members(const char *name, const json_t *v, const char *const *known, struct error *e)
 {
@@ -92,6 +98,9 @@ static int check_members(const char *name, const json_t *v, const char *const *k
 						 key);
 			if (strcmp(key, "export_locations") == 0 && check_locations(name, member, e) < 0)
 				return -EBADMSG;
+			if (strcmp(key, "status") == 0 && !is_rest_status(member))
+				return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+						 "%s: a status must be available or error", name);
 			if (strcmp(key, "export_locations") != 0 && !json_is_string(member) && !json_is_null(member))
 				return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "%s: \"%s\" must be a string", name,
 						 key);

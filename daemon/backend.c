@@ -383,6 +383,20 @@ static int add_orphaned(struct engine *en, struct error *e)
 	return 0;
 }
 
+/* A section that was gone and is there again may name another driver: its identity is looked up anew, which refuses
+ * that while the store holds shares of the old one. */
+static void come_back(struct backend *b, const char *driver)
+{
+	if (strcmp(b->driver, driver) == 0)
+		return;
+	free(b->id);
+	b->id = NULL;
+	free(b->driver);
+	b->driver = xstrdup(driver);
+	json_decref(b->capabilities);
+	b->capabilities = NULL;
+}
+
 int backends_apply(struct engine *en, struct conf *conf, struct error *e)
 {
 	const struct conf_section *s;
@@ -402,6 +416,7 @@ int backends_apply(struct engine *en, struct conf *conf, struct error *e)
 			en->backends = b;
 		} else if (!b->ops) {
 			b->gone = false;
+			come_back(b, s[i].keyword);
 			backend_set_status(en, b, BACKEND_STARTING, NULL);
 		}
 		renew(en, b, conf, &s[i]);
@@ -537,7 +552,7 @@ int backend_finish(struct engine *en, struct backend *b, struct call *c, json_t 
 	double began;
 	int r;
 
-	if (!b->ops || !b->state) {
+	if (!b->ops || !b->state || b->ops != work_ops(w)) {
 		work_free(w);
 		return down(b, e);
 	}

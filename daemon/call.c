@@ -85,6 +85,12 @@ void requester_clear(struct requester *r)
 	*r = (struct requester){ 0 };
 }
 
+void requester_forget_names(void)
+{
+	requester_clear(&last.who);
+	last.until = 0;
+}
+
 void requester_forget(void)
 {
 	requester_clear(&last.who);

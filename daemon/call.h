@@ -42,6 +42,8 @@ struct requester {
 void requester_copy(struct requester *to, const struct requester *from);
 /* Fills user and groups. */
 void requester_find_names(struct requester *r);
+/* At the end of the thread: what was kept of the last look-up. */
+void requester_forget_names(void);
 void requester_clear(struct requester *r);
 /* The names that requester_find_names remembers, at the end of the thread. */
 void requester_forget(void);
@@ -88,6 +90,7 @@ struct call {
 	bool dry_run;     /* pre hooks and the driver's look, nothing else */
 	bool answered;    /* `answer` (or `err`) holds: nothing more to do */
 	bool recovering;
+	bool moot;      /* recovery: its object is gone, no step may run */
 	bool forgotten; /* nothing was changed: its request_id is free for another try */
 	bool replayed;  /* the answer is that of an earlier call */
 	char started_at[32], ended_at[32];

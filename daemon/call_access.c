@@ -123,6 +123,7 @@ static int allow_resolve(struct engine *en, struct call *c, struct error *e)
 	if ((r = resolve_share(en, c, jsonx_str(c->params, "share"), e)) < 0 ||
 	    (r = need_share_status(en, c, RULE_STATUSES, e)) < 0 || (r = backend_need_up(c->backend, e)) < 0 ||
 	    (r = access_offered(c->backend, type, level, e)) < 0 ||
+	    (r = access_check_options(jsonx_str(c->share, "share_proto"), jsonx_get(c->params, "options"), e)) < 0 ||
 	    (r = access_canonical(type, to, &canonical, e)) < 0 ||
 	    (r = find_equal(en, c, type, canonical, &equal, e)) < 0)
 		return r;
@@ -335,6 +336,17 @@ static int deny_settle(struct engine *en, struct call *c, struct error *e)
 	return access_drop(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), e);
 }
 
+/* It is wanted gone, and stays so: update_access and the next start go on taking it away. */
+static int deny_fail(struct engine *en, struct call *c, const struct error *cause, struct error *e)
+{
+	int r = access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "queued_to_deny",
+				 cause->message, e);
+
+	if (r == 0)
+		rule_event(en, c);
+	return r;
+}
+
 static int deny_recover(struct engine *en, struct call *c, struct error *e)
 {
 	int r;
@@ -349,7 +361,7 @@ const struct call_ops ops_deny_access = {
 	.intend = deny_intend,
 	.drive = deny_drive,
 	.settle = deny_settle,
-	.fail = rule_fail,
+	.fail = deny_fail,
 	.recover = deny_recover,
 	.undo = rule_undo,
 };
@@ -376,8 +388,10 @@ static int update_resolve(struct engine *en, struct call *c, struct error *e)
 		return error_param(
 			e, "access_level",
 			"say what changes: access_level or options; without `access` all rules are put in force again");
-	if (named && ((r = find_rule(en, c, e)) < 0 || (r = backend_need_up(c->backend, e)) < 0 ||
-		      (r = access_offered(c->backend, NULL, level, e)) < 0))
+	if (named &&
+	    ((r = find_rule(en, c, e)) < 0 || (r = backend_need_up(c->backend, e)) < 0 ||
+	     (r = access_check_options(jsonx_str(c->share, "share_proto"), jsonx_get(c->params, "options"), e)) < 0 ||
+	     (r = access_offered(c->backend, NULL, level, e)) < 0))
 		return r;
 	return set_rule_args(c);
 }

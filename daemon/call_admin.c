@@ -122,6 +122,29 @@ const struct call_ops ops_set_metadata = { .resolve = metadata_resolve,
 
 /* ---- reset_status ---- */
 
+/* A call on it was cut off by a crash: the next init_host of its backend decides, whatever is written here. */
+static int need_decided(struct engine *en, const struct call *c, struct error *e)
+{
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "state", "intent"), *rows = NULL;
+	const char *share = jsonx_str(c->share, "id");
+	size_t i;
+	json_t *row;
+	int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
+
+	json_array_foreach(rows, i, row)
+	{
+		const char *of = jsonx_str(jsonx_get(row, "intent"), "share_id");
+
+		if (r < 0 || !of || strcmp(of, share) != 0)
+			continue;
+		error_set(e, ERR_BUSY, EBUSY,
+			  "a %s of share \"%s\" was cut off and is decided when its backend is up: try again then",
+			  jsonx_str(row, "method"), jsonx_str(c->share, "name"));
+		return -EBUSY;
+	}
+	return r;
+}
+
 static int status_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	int r = one_of(c, WORDS("share", "snapshot"), e);
@@ -133,7 +156,7 @@ static int status_resolve(struct engine *en, struct call *c, struct error *e)
 		return r;
 	error_clear(e);
 	if (!is_worked_on(en, jsonx_str(c->share, "id")))
-		return 0;
+		return need_decided(en, c, e);
 	error_set(e, ERR_BUSY, EBUSY, "share \"%s\" is being worked on: its status follows from that",
 		  jsonx_str(c->share, "name"));
 	return -EBUSY;

@@ -22,11 +22,49 @@ static int differs(struct error *e, const char *name, const char *key)
 	return -EEXIST;
 }
 
+/* Owner, group and mode are compared where the call names them. */
+static int same_owner(struct engine *en, const struct call *c, const json_t *share, struct error *e)
+{
+	static const char *const asked[] = { "uid", "gid", "mode" }, *const columns[] = { "root_uid", "root_gid",
+											  "root_mode" };
+	struct backend *b = backend_find(en, jsonx_str(share, "backend"));
+	_cleanup_json_ json_t *row = NULL;
+	struct owner o;
+	int r = object_find_share(en->st, jsonx_str(share, "id"), "name", &row, e);
+
+	if (r < 0 || !b || !b->settings)
+		return r;
+	for (size_t i = 0; i < 3; i++) {
+		json_int_t want;
+
+		if (!jsonx_get(c->params, asked[i]))
+			continue;
+		if ((r = owner_of_new(b, c, &o, e)) < 0)
+			return r;
+		want = i == 0 ? (json_int_t)o.uid : i == 1 ? (json_int_t)o.gid : (json_int_t)o.mode;
+		if (want != jsonx_int(row, columns[i]))
+			return differs(e, jsonx_str(share, "name"), asked[i]);
+	}
+	return 0;
+}
+
+/* What was asked for is there; hooks and drivers may have added to it. */
+bool has_metadata(const json_t *object, const json_t *asked)
+{
+	const json_t *there = json_object_get(object, "metadata");
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)asked, key, v) if (!json_equal(v, json_object_get(there, key))) return false;
+	return true;
+}
+
 static int same_as_existing(struct engine *en, struct call *c, const json_t *share, struct error *e)
 {
-	static const char *const keys[] = { "size_bytes", "backend", "share_proto", "share_network", "metadata" };
+	static const char *const keys[] = { "size_bytes", "backend", "share_proto", "share_network" };
 	const char *name = jsonx_str(share, "name"), *ref = jsonx_str(c->params, "snapshot"),
 		   *from = jsonx_str(share, "snapshot_id");
+	int r;
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
 		json_t *want = jsonx_get(c->params, keys[i]);
@@ -34,9 +72,14 @@ static int same_as_existing(struct engine *en, struct call *c, const json_t *sha
 		if (want && !json_equal(want, json_object_get(share, keys[i])))
 			return differs(e, name, keys[i]);
 	}
+	if ((r = same_owner(en, c, share, e)) < 0)
+		return r;
+	if (!has_metadata(share, jsonx_get(c->params, "metadata")))
+		return differs(e, name, "metadata");
 	if (ref) {
 		_cleanup_json_ json_t *snapshot = NULL;
-		int r = object_find_snapshot(en->st, ref, "snapshot", &snapshot, e);
+
+		r = object_find_snapshot(en->st, ref, "snapshot", &snapshot, e);
 
 		if (r < 0)
 			return r;
@@ -280,6 +323,9 @@ static int create_settle(struct engine *en, struct call *c, struct error *e)
 	json_t *fields;
 	int r;
 
+	/* A copy went on for a while: others may have changed the row. */
+	if (c->snapshot && (r = reload_rows(en, c, e)) < 0)
+		return r;
 	merge_metadata(c);
 	fields = jsonx_pack("{s:s,s:n,s:O}", "status", "available", "status_reason", "export_locations",
 			    json_object_get(c->results, "export_locations"));

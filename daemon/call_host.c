@@ -160,12 +160,19 @@ static int set_up(struct engine *en, struct call *c, struct error *e)
 		      : r;
 }
 
+/* Its status is for its owner to mend; its rules are in force all the same. */
+static bool keeps_status(const char *status)
+{
+	return strcmp(status, "extending_error") == 0 || strcmp(status, "shrinking_error") == 0 ||
+	       strcmp(status, "reverting_error") == 0;
+}
+
 /* Was it ever there? A share whose creation failed is not made available by a look. */
 static bool is_ensured(const json_t *instance)
 {
 	const char *status = jsonx_str(instance, "status");
 
-	return strcmp(status, "available") == 0 ||
+	return strcmp(status, "available") == 0 || keeps_status(status) ||
 	       (strcmp(status, "error") == 0 && jsonx_get(instance, "export_locations"));
 }
 
@@ -193,6 +200,10 @@ static void note_change(struct call *c, const json_t *share, const json_t *insta
 		status = "available";
 	if (strcmp(status, "available") != 0)
 		note_failed(c, share, reason);
+	else if (keeps_status(was)) {
+		status = was;
+		reason = jsonx_str(instance, "status_reason");
+	}
 	if (strcmp(status, was) == 0 && !moved)
 		return;
 	json_array_append_new(json_object_get(c->extra, "changes"),
@@ -216,31 +227,47 @@ static void show_to_hooks(struct call *c, const json_t *share, const json_t *ins
 			    l ? json_incref(l) : json_array());
 }
 
-/* A share's rules, made equal to the wanted ones; its failure is its own. */
-static void put_rules_in_force(struct engine *en, struct call *c, json_t *share, json_t *instance)
+static bool has_rules(struct engine *en, const json_t *instance)
+{
+	_cleanup_json_ json_t *where = jsonx_pack("{s:O}", "instance_id", json_object_get(instance, "id"));
+	int64_t n = 0;
+
+	return store_count(en->st, STORE_ACCESS_STATES, where, &n, NULL) == 0 && n > 0;
+}
+
+/* A share's rules, made equal to the wanted ones; its failure is its own, unless the whole backend went away. */
+static int put_rules_in_force(struct engine *en, struct call *c, json_t *share, json_t *instance, struct error *ret_e)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 	struct call *one = call_new(c->method, c->origin);
 	json_t *rules = NULL;
+	int r;
 
 	snprintf(one->id, sizeof one->id, "%s", c->id);
 	one->backend = c->backend;
 	one->share = json_incref(share);
 	one->instance = json_incref(instance);
-	if (access_apply(en, one, NULL, NULL, NULL, &rules, &e) < 0) {
+	r = access_apply(en, one, NULL, NULL, NULL, &rules, &e);
+	if (r < 0 && (e.kind == ERR_BACKEND_DOWN || e.err == ETIMEDOUT)) {
+		error_move(ret_e, &e);
+		call_free(one);
+		return r;
+	}
+	if (r < 0) {
 		log_error("the access rules of share \"%s\" could not be put in force: %s", jsonx_str(share, "name"),
 			  e.message);
 		note_failed(c, share, e.message);
 		json_array_append_new(json_object_get(c->extra, "rules_failed"),
 				      jsonx_pack("{s:O,s:O,s:s}", "share_id", json_object_get(share, "id"),
 						 "instance_id", json_object_get(instance, "id"), "reason", e.message));
-	} else if (json_object_size(rules) > 0) {
+	} else if (json_object_size(rules) > 0 || has_rules(en, instance)) {
 		json_array_append_new(
 			json_object_get(c->extra, "rules"),
 			jsonx_pack("{s:O,s:O}", "instance_id", json_object_get(instance, "id"), "rules", rules));
 	}
 	json_decref(rules);
 	call_free(one);
+	return 0;
 }
 
 static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_t *instances, struct error *e)
@@ -266,7 +293,9 @@ static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_
 		show_to_hooks(c, share, instance, found);
 		if (found && (!jsonx_str(found, "status") || strcmp(jsonx_str(found, "status"), "available") == 0) &&
 		    backend_has_slot(c->backend, "update_access"))
-			put_rules_in_force(en, c, share, instance);
+			r = put_rules_in_force(en, c, share, instance, e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -386,14 +415,13 @@ static int init_amend(struct engine *en, struct call *c, const json_t *changed, 
 	const char *id;
 	json_t *locations;
 
-	(void)c;
 	json_object_foreach(json_object_get(changed, "shares"), id, locations)
 	{
 		_cleanup_json_ json_t *instance = NULL, *fields = NULL;
 		int r = object_instance_of(en->st, id, &instance, e);
 
-		/* A hook that speaks of a share nobody has is not believed. */
-		if (r < 0) {
+		/* A hook that speaks of a share that is not of this backend is not believed. */
+		if (r < 0 || strcmp(jsonx_str(instance, "backend"), c->backend->name) != 0) {
 			error_clear(e);
 			continue;
 		}

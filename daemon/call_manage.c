@@ -15,7 +15,7 @@
 
 static int same_as_existing(struct engine *en, struct call *c, const json_t *share, struct error *e)
 {
-	static const char *const keys[] = { "backend", "share_proto", "size_bytes", "metadata" };
+	static const char *const keys[] = { "backend", "share_proto", "size_bytes" };
 	const json_t *instance = json_array_get(json_object_get(share, "instances"), 0);
 	const char *name = jsonx_str(share, "name"), *differs = NULL;
 
@@ -26,6 +26,8 @@ static int same_as_existing(struct engine *en, struct call *c, const json_t *sha
 		if (want && !json_equal(want, json_object_get(share, keys[i])))
 			differs = keys[i];
 	}
+	if (!has_metadata(share, jsonx_get(c->params, "metadata")))
+		differs = "metadata";
 	if (!json_equal(json_object_get(c->params, "provider_location"),
 			json_object_get(instance, "provider_location")))
 		differs = "provider_location";
@@ -73,6 +75,8 @@ static int make_rules(const struct call *c, const char *share_id, json_t **ret, 
 		int r;
 
 		if ((r = access_offered(c->backend, type, level, e)) < 0 ||
+		    (r = access_check_options(jsonx_str(c->params, "share_proto"), jsonx_get(rule, "options"), e)) <
+			    0 ||
 		    (r = access_canonical(type, to, &canonical, e)) < 0) {
 			error_prefix(e, "access_rules, rule %zu", i + 1);
 			return r;
@@ -220,10 +224,16 @@ static int manage_follow(struct engine *en, struct call *c, struct error *e)
 
 static int manage_settle(struct engine *en, struct call *c, struct error *e)
 {
-	json_t *own = jsonx_get(c->share, "metadata"), *more = jsonx_get(c->results, "metadata"), *fields;
-	json_t *all = own ? json_copy(own) : json_object();
-	int r;
+	_cleanup_json_ json_t *location = json_incref(json_object_get(c->instance, "provider_location"));
+	json_t *more = jsonx_get(c->results, "metadata"), *own, *all, *fields;
+	/* Measuring went on for a while: others may have changed the row. */
+	int r = reload_rows(en, c, e);
 
+	if (r < 0)
+		return r;
+	json_object_set(c->instance, "provider_location", location);
+	own = jsonx_get(c->share, "metadata");
+	all = own ? json_copy(own) : json_object();
 	if (more)
 		json_object_update(all, more);
 	json_object_set_new(c->results, "metadata", all);

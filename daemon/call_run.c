@@ -186,6 +186,8 @@ static void send_back(struct engine *en, struct call *c)
 	answer_twins(en, c);
 	if (c->hooks)
 		backend_show_hooks(en, c->backend);
+	/* Here, since it leans on its hook set, which a reload may free before the loop frees the call. */
+	hook_run_free(take_ptr(c->hooks));
 	record_send(en, c, true);
 }
 
@@ -376,8 +378,13 @@ static void run_post(struct engine *en, struct call *c)
 		tell_error_hooks(c);
 	}
 	if (amend(en, c, r < 0 ? NULL : changed, &e) < 0) {
+		json_t *object = c->answer ? json_incref(c->answer) : json_null();
+
 		log_error("the end of %s could not be stored: %s", c->method->name, e.message);
+		error_prefix(&e,
+			     "what the driver did is done and stored, but the end of its hooks could not be stored");
 		set_error(c, &e, "store");
+		error_add(&c->err, "result", object);
 	}
 }
 
@@ -458,10 +465,16 @@ static void drove(struct engine *en, struct call *c, int r, struct error *e)
 
 static void report_progress_end(struct engine *en, struct call *c)
 {
+	const char *share = jsonx_str(c->share, "id");
 	struct message *m = message_new(MSG_PROGRESS);
 
 	m->name = xstrdup(c->object_id ? c->object_id : "");
 	queue_push(en->out, m);
+	if (share && c->object_id && strcmp(share, c->object_id) != 0) {
+		m = message_new(MSG_PROGRESS);
+		m->name = xstrdup(share);
+		queue_push(en->out, m);
+	}
 }
 
 void call_resume(struct engine *en, struct call *c)
@@ -566,9 +579,11 @@ static int check_slots(const struct call *c, struct error *e)
 			return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
 					 "driver %s of backend \"%s\" cannot do %s: it has no %s", c->backend->driver,
 					 c->backend->name, c->method->name, *s);
-	/* Force goes on past a backend that is gone, too: what stays there is an orphan. */
-	if (c->method->kind == METHOD_HOOKED && !(c->method->flags & METHOD_ANY_BACKEND_STATE) &&
-	    !jsonx_bool(c->params, "force"))
+	if (c->method->kind != METHOD_HOOKED || (c->method->flags & METHOD_ANY_BACKEND_STATE))
+		return 0;
+	/* Force goes on past a backend that is gone, too: what stays there is an orphan. It does not go past hooks that
+	 * could not be made. */
+	if (!jsonx_bool(c->params, "force") || (c->backend->state && !c->backend->hooks && !c->skip_hooks))
 		return backend_need_up(c->backend, e);
 	return 0;
 }

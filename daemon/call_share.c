@@ -310,10 +310,14 @@ static int resize_drive(struct engine *en, struct call *c, struct error *e)
 
 static int resize_settle(struct engine *en, struct call *c, struct error *e)
 {
-	json_t *metadata = jsonx_get(c->results, "metadata"), *all = json_copy(jsonx_get(c->share, "metadata"));
-	json_t *size = json_object_get(c->intent, "new_size_bytes");
-	int r;
+	json_t *metadata = jsonx_get(c->results, "metadata"), *all,
+	       *size = json_object_get(c->intent, "new_size_bytes");
+	/* Long work went on for a while: others may have changed the share. */
+	int r = reload_rows(en, c, e);
 
+	if (r < 0)
+		return r;
+	all = json_copy(jsonx_get(c->share, "metadata"));
 	if (!all)
 		all = json_object();
 	if (metadata)

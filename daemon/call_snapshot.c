@@ -8,6 +8,7 @@
 #include "daemon/objects.h"
 #include "daemon/recover.h"
 #include "daemon/resolve.h"
+#include "daemon/shares.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static int answer_existing(struct engine *en, struct call *c, json_t *row, struc
 	}
 	if ((r = object_snapshot(en->st, row, &object, e)) < 0)
 		return r;
-	if (!json_equal(json_object_get(object, "metadata"), json_object_get(c->params, "metadata")))
+	if (!has_metadata(object, json_object_get(c->params, "metadata")))
 		differs = "metadata";
 	if (want && !json_equal(want, json_object_get(object, "provider_location")))
 		differs = "provider_location";
@@ -144,11 +145,17 @@ static int create_drive(struct engine *en, struct call *c, struct error *e)
 
 static int new_settle(struct engine *en, struct call *c, struct error *e)
 {
-	json_t *location = jsonx_get(c->results, "provider_location"), *own = jsonx_get(c->snapshot, "metadata");
-	json_t *more = jsonx_get(c->results, "metadata"), *all = own ? json_copy(own) : json_object();
-	json_t *fields = jsonx_pack("{s:s,s:n}", "status", "available", "status_reason");
-	int r;
+	json_t *location = jsonx_get(c->results, "provider_location"), *more = jsonx_get(c->results, "metadata"), *own,
+	       *all;
+	json_t *fields;
+	/* Long work went on for a while: others may have changed the row. */
+	int r = reload_rows(en, c, e);
 
+	if (r < 0)
+		return r;
+	own = jsonx_get(c->snapshot, "metadata");
+	all = own ? json_copy(own) : json_object();
+	fields = jsonx_pack("{s:s,s:n}", "status", "available", "status_reason");
 	if (more)
 		json_object_update(all, more);
 	json_object_set_new(c->results, "metadata", all);

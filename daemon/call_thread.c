@@ -52,6 +52,7 @@ void engine_free(struct engine *en)
 static void tell_progress(struct engine *en, const struct call *c)
 {
 	json_t *progress = work_progress(c->work);
+	const char *share;
 	struct message *m;
 
 	if (!progress)
@@ -59,6 +60,14 @@ static void tell_progress(struct engine *en, const struct call *c)
 	if (!c->method || !c->object_id) {
 		json_decref(progress);
 		return;
+	}
+	/* A revert is about a snapshot, and works on the share. */
+	share = jsonx_str(c->share, "id");
+	if (strcmp(c->method->name, "revert_to_snapshot") == 0 && share) {
+		m = message_new(MSG_PROGRESS);
+		m->name = xstrdup(share);
+		m->json = json_deep_copy(progress);
+		queue_push(en->out, m);
 	}
 	m = message_new(MSG_PROGRESS);
 	m->name = xstrdup(c->object_id);
@@ -234,6 +243,7 @@ void *engine_main(void *engine)
 			work_reap_background(&en->background);
 	}
 	requester_forget();
+	requester_forget_names();
 	queue_push(en->out, message_new(MSG_STOPPED));
 	return NULL;
 }

@@ -145,8 +145,10 @@ void events_begin(struct service *s)
 
 static int check_since(struct service *s, int64_t since, struct error *e)
 {
-	int64_t first = oldest(s);
+	int64_t first = oldest(s), last = store_last_event(s->st);
 
+	if (since > last)
+		return error_param(e, "since", "since must not be above the last event, %" PRId64, last);
 	if (first == 0 || since >= first - 1)
 		return 0;
 	error_set(e, ERR_LIMIT, ERANGE,

@@ -232,13 +232,17 @@ static int start_engine(struct running *run, struct store *writer)
 {
 	struct engine *en = engine_new(writer, run->s.in, run->s.out, run->s.conf);
 	struct message *m = message_new(MSG_CONF);
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP };
 	sigset_t all, old;
 	int r;
 
 	m->conf = conf_ref(run->s.conf);
 	queue_push(run->s.in, m);
 	/* Signals are the loop's. */
+	/* A fault of ours is reported where it happens. */
 	sigfillset(&all);
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+		sigdelset(&all, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&run->thread, NULL, engine_main, en);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "daemon/access.h"
 #include "daemon/methods.h"
 #include "daemon/objects.h"
 #include "daemon/server.h"
@@ -209,6 +210,7 @@ static int make_rule(struct reader *rd, const json_t *row, json_t **ret, struct 
 int read_list_access_rules(struct reader *rd, const json_t *params, json_t **ret, struct error *e)
 {
 	const char *to = jsonx_str(params, "access_to");
+	_cleanup_free_ char *canonical = NULL;
 	json_t *where;
 	int r = where_share(rd, params, &where, e);
 
@@ -216,8 +218,11 @@ int read_list_access_rules(struct reader *rd, const json_t *params, json_t **ret
 		return r;
 	if (to && !where)
 		where = json_object();
+	/* An address in any of its forms. */
+	if (to && access_canonical("ip", to, &canonical, NULL) < 0)
+		canonical = xstrdup(to);
 	if (to)
-		json_object_set_new(where, "canonical", json_string(to));
+		json_object_set_new(where, "canonical", json_string(canonical));
 	return list_rows(rd, STORE_ACCESS_RULES, "access_rules", where, make_rule, params, ret, e);
 }
 
@@ -463,8 +468,8 @@ int read_get_service(struct reader *rd, const json_t *params, json_t **ret, stru
 	for (const struct share_driver_ops *const *d = driver_table(); *d; d++)
 		json_array_append_new(
 			drivers, jsonx_pack("{s:s,s:o}", "name", (*d)->name, "summary", jsonx_string((*d)->summary)));
-	*ret = jsonx_pack("{s:s,s:s,s:i,s:s,s:o,s:o,s:o}", "version", SHARESD_VERSION, "started_at", s->started_at,
-			  "pid", (int)getpid(), "conf_file", s->conf_path, "limits", limits_json(conf_top(s->conf)),
-			  "counts", counts, "drivers", drivers);
+	*ret = jsonx_pack("{s:s,s:s,s:i,s:o,s:o,s:o,s:o}", "version", SHARESD_VERSION, "started_at", s->started_at,
+			  "pid", (int)getpid(), "conf_file", jsonx_string(s->conf_path), "limits",
+			  limits_json(conf_top(s->conf)), "counts", counts, "drivers", drivers);
 	return 0;
 }

@@ -77,7 +77,7 @@ static int write_fate(struct engine *en, struct call *c, int found, const char *
 		error_set(&c->err, ERR_INTERNAL, EINTR,
 			  "the daemon ended while the call was under way, and it was undone");
 		c->result = -EINTR;
-		if (ops->undo && (r = ops->undo(en, c, e)) < 0)
+		if (ops->undo && !c->moot && (r = ops->undo(en, c, e)) < 0)
 			return r;
 	} else {
 		*ret_fate = "error";
@@ -109,6 +109,14 @@ failed:
 	return r;
 }
 
+/* Is a row that the intent names no longer there? */
+static bool is_gone(const struct call *c)
+{
+	return !c->share || !c->instance || (jsonx_str(c->intent, "snapshot_id") && !c->snapshot) ||
+	       (jsonx_str(c->intent, "snapshot_instance_id") && !c->snapshot_instance) ||
+	       (jsonx_str(c->intent, "access_id") && !c->access);
+}
+
 static int recover_call(struct engine *en, struct call *c, const char **ret_fate, struct error *e)
 {
 	int found;
@@ -116,13 +124,14 @@ static int recover_call(struct engine *en, struct call *c, const char **ret_fate
 	found = load_intent(en, c, e);
 	if (found < 0)
 		return found;
-	if (!c->share) {
-		/* Its object is gone: nothing is left to decide. */
+	if (is_gone(c)) {
+		/* Somebody took its object away in the meantime: nothing is left to decide. */
+		c->moot = true;
 		return commit_fate(en, c, 0, ret_fate, e);
 	}
 	found = c->method->ops->recover(en, c, &c->err);
 	/* A backend that went away again, or a full store, is no fate: the next try decides. */
-	if (found < 0 && c->err.kind == ERR_BACKEND_DOWN) {
+	if (found < 0 && (c->err.kind == ERR_BACKEND_DOWN || c->err.err == ETIMEDOUT)) {
 		error_move(e, &c->err);
 		return found;
 	}

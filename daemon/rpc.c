@@ -3,16 +3,20 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "daemon/reply.h"
 #include "daemon/submit.h"
 
 #include <errno.h>
 #include <string.h>
 
+/* A batch gives way to others after this. */
+#define TURN_SECONDS 0.005
+
 /* Entries run one after another; the answers leave together. */
 struct batch {
 	json_t *entries, *answers;
-	size_t next;
+	size_t next, bytes; /* of the answers so far */
 };
 
 /* A call under way, and what its answer needs. */
@@ -59,6 +63,7 @@ static void deliver(struct conn *c, struct batch *b, json_t *answer)
 	if (!answer)
 		return;
 	if (b) {
+		b->bytes += json_dumpb(answer, NULL, 0, JSON_COMPACT);
 		json_array_append_new(b->answers, answer);
 		return;
 	}
@@ -71,6 +76,18 @@ static void deliver_error(struct conn *c, struct batch *b, const json_t *id, boo
 {
 	if (!is_notification)
 		deliver(c, b, reply_error(id, e));
+}
+
+static struct pending *take_pending(struct conn *conn, uint64_t token)
+{
+	for (struct pending **p = conn_pending(conn); *p; p = &(*p)->next)
+		if ((*p)->token == token) {
+			struct pending *found = *p;
+
+			*p = found->next;
+			return found;
+		}
+	return NULL;
 }
 
 /* ---- one request ---- */
@@ -104,7 +121,7 @@ static int may_call(const struct method *m, const struct conn *c, struct error *
 	if (conn_role(c) != ROLE_ADMIN && (!reads || (m->flags & METHOD_ADMIN)))
 		return error_set(e, ERR_PERMISSION_DENIED, EPERM,
 				 "%s is for admins: ask to be put into one of admin_groups", m->name);
-	if (!reads && conn_is_below_us(c))
+	if (m->kind != METHOD_READ && conn_is_below_us(c))
 		return error_set(e, ERR_WOULD_DEADLOCK, EDEADLK,
 				 "%s comes from a hook, and changes wait until hooks are through: call it when the "
 				 "hook has ended",
@@ -152,7 +169,7 @@ static int start_call(struct service *s, struct conn *conn, const struct method 
 	struct call *c = call_new(m, HOOK_ORIGIN_CLIENT);
 	int r = take_common(c, params, conn, e);
 
-	c->params = json_incref(params);
+	c->params = json_deep_copy(params);
 	requester_copy(&c->who, conn_who(conn));
 	if (r == 0) {
 		remember(conn, c, id, b);
@@ -227,11 +244,80 @@ static bool run_request(struct service *s, struct conn *conn, const json_t *req,
 
 /* ---- batches ---- */
 
+/* Answers are kept until the last one, so together they may not grow without bound. */
+static bool refuse_large(struct service *s, struct conn *conn, struct batch *b, const json_t *req)
+{
+	size_t most = settings_size(conf_top(s->conf), "max_unsent_bytes");
+	_cleanup_error_ struct error e = ERROR_INIT;
+	const json_t *id = NULL;
+	bool notification = false;
+
+	if (b->bytes <= most)
+		return false;
+	if (check_request(req, &id, &notification, &e) == 0) {
+		error_set(&e, ERR_LIMIT, E2BIG,
+			  "the answers of this batch have more than %zu bytes (max_unsent_bytes): send several batches",
+			  most);
+		error_add(&e, "limit", json_integer((json_int_t)most));
+	}
+	deliver_error(conn, b, id, notification, &e);
+	return true;
+}
+
+static void step_batch(struct service *s, struct conn *conn, struct batch *b);
+
+/* The rest of a batch, after others had their turn. */
+struct turn {
+	struct service *service;
+	uint64_t conn, token;
+};
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct turn *t = arg;
+	struct conn *conn = server_find(t->service->server, t->conn);
+	struct pending *p = conn ? take_pending(conn, t->token) : NULL;
+
+	(void)fd;
+	(void)what;
+	if (p) {
+		conn_enter(conn);
+		step_batch(t->service, conn, p->batch);
+		pending_free(p);
+		conn_leave(conn);
+	}
+	free(t);
+}
+
+static void wait_for_turn(struct service *s, struct conn *conn, struct batch *b)
+{
+	static const struct timeval now = { 0 };
+	struct pending *p = xcalloc(1, sizeof *p), **list = conn_pending(conn);
+	struct turn *t = xcalloc(1, sizeof *t);
+
+	p->token = ++last_token;
+	p->batch = b;
+	p->next = *list;
+	*list = p;
+	*t = (struct turn){ .service = s, .conn = conn_id(conn), .token = p->token };
+	event_base_once(s->base, -1, EV_TIMEOUT, on_turn, t, &now);
+}
+
 static void step_batch(struct service *s, struct conn *conn, struct batch *b)
 {
-	while (b->next < json_array_size(b->entries))
-		if (!run_request(s, conn, json_array_get(b->entries, b->next++), b))
+	double until = text_monotonic() + TURN_SECONDS;
+
+	while (b->next < json_array_size(b->entries)) {
+		const json_t *req = json_array_get(b->entries, b->next);
+
+		if (text_monotonic() > until) {
+			wait_for_turn(s, conn, b);
 			return;
+		}
+		b->next++;
+		if (!refuse_large(s, conn, b, req) && !run_request(s, conn, req, b))
+			return;
+	}
 	if (json_array_size(b->answers))
 		conn_send(conn, b->answers);
 	batch_free(b);
@@ -275,18 +361,6 @@ void rpc_line(struct service *s, struct conn *conn, const char *line, size_t len
 }
 
 /* ---- a call that came back ---- */
-
-static struct pending *take_pending(struct conn *conn, uint64_t token)
-{
-	for (struct pending **p = conn_pending(conn); *p; p = &(*p)->next)
-		if ((*p)->token == token) {
-			struct pending *found = *p;
-
-			*p = found->next;
-			return found;
-		}
-	return NULL;
-}
 
 static json_t *answer_of(const struct pending *p, struct call *c)
 {

@@ -30,19 +30,19 @@ static const struct schema schemas[] = {
 	{ "instance",
 	  "{\"type\":\"object\",\"required\":[\"id\",\"share_id\",\"backend\",\"status\",\"replica_state\",\"provider_"
 	  "location\","
-	  "\"export_locations\",\"progress\"],\"properties\":{" M("id", STR) "," M("share_id", STR) "," M("backend", STR) "," M(
-		  "status", SHARE_STATUS) "," M("status_reason",
-						STR0) "," M("replica_state",
-							    "{\"enum\":[\"active\",\"in_sync\",\"out_of_sync\","
-							    "\"error\",null]}") "," M("provider_location",
-										      STR0) "," M("export_locations",
-												  ARR(
-													  REF("export_"
-													      "locatio"
-													      "n"))) "," M("progress",
-															   REF("progress")) "," M("created_at",
-																		  STR) "," M("updated_at",
-																			     STR) "},\"additionalProperties\":false}" },
+	  "\"export_locations\",\"progress\"],\"properties\":{" M("id", STR) "," M("share_id", STR) "," M("backend", STR) "," M("status", SHARE_STATUS) "," M(
+		  "status_reason",
+		  STR0) "," M("replica_state",
+			      "{\"enum\":[\"active\",\"in_sync\",\"out_of_sync\","
+			      "\"error\",null]}") "," M("provider_location",
+							STR0) "," M("export_locations",
+								    ARR(REF("export_"
+									    "locatio"
+									    "n"))) "," M("progress",
+											 REF("progress")) "," M("create"
+														"d_at",
+														STR) "," M("updated_at",
+															   STR) "},\"additionalProperties\":false}" },
 	{ "share",
 	  "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"backend\",\"share_proto\",\"size_bytes\",\"used_"
 	  "bytes\",\"used_at\",\"status\","
@@ -51,38 +51,48 @@ static const struct schema schemas[] = {
 	  "\"share_server_id\",\"owner_uid\",\"metadata\",\"warnings\",\"instances\",\"created_at\",\"updated_at\"],"
 	  "\"properties\":{" M("id", STR0) "," M("name", STR) "," M(
 		  "backend", STR) "," M("share_proto",
-					STR) "," M("size_bytes", INT) "," M("used_bytes", INT0) "," M("used_at", STR0) "," M("status",
-															     SHARE_STATUS) "," M("status_reason", STR0) "," M("progress",
-																					      REF(
-																						      "progress")) "," M("export_locations", ARR(REF("export_location"))) "," M("access_rules_status", "{\"enum\":[\"active\",\"syncing\",\"error\"]}") "," M("snapshot_id", STR0) "," M("replication_type",
-																																													 STR0) "," M("share_network", STR0) "," M("share_server_id",
-																																																		  STR0) "," M("owner_uid", INT0) "," M("metadata", TEXTS) "," M("warnings",
-																																																										ARR(STR)) "," M("instances", ARR(REF("instance"))) "," M("created_at", STR) "," M("updated_at",
-																																																																				  STR) "},\"additionalProperties\":false}" },
-	{ "snapshot_instance", "{\"type\":\"object\",\"required\":[\"id\",\"snapshot_id\",\"instance_id\",\"status\"],"
-			       "\"properties\":{" M("id", STR) "," M("snapshot_id", STR) "," M("instance_id", STR) "," M(
-				       "status",
-				       SNAPSHOT_STATUS) "," M("status_reason",
-							      STR0) "," M("provider_location",
-									  STR0) "," M("progress",
-										      REF("progress")) "," M("created_"
-													     "at",
-													     STR) "," M("updated_at",
-															STR) "},\"additionalProperties\":false}" },
-	{ "snapshot", "{\"type\":\"object\",\"required\":[\"id\",\"share_id\",\"name\",\"size_bytes\",\"status\","
-		      "\"status_reason\",\"progress\","
-		      "\"provider_location\",\"metadata\",\"instances\",\"created_at\",\"updated_at\"],\"properties\":"
-		      "{" M("id", STR) "," M("share_id", STR) "," M("name", STR) "," M("size_bytes", INT) "," M(
-			      "status",
-			      SNAPSHOT_STATUS) "," M("status_reason",
+					STR) "," M("size_bytes",
+						   INT) "," M("used_bytes",
+							      INT0) "," M("used_at",
+									  STR0) "," M("status",
+										      SHARE_STATUS) "," M("status_"
+													  "reason",
+													  STR0) "," M("progress", REF("progress")) "," M("export_locations", ARR(REF("export_location"))) "," M("access_rules_status", "{\"enum\":[\"active\",\"syncing\",\"error\"]}") "," M("snapshot_id", STR0) "," M("replication_type", STR0) "," M("share_network",
+																																											 STR0) "," M("share_server_id", STR0) "," M("owner_uid",
+																																																    INT0) "," M("metadata", TEXTS) "," M("warnings", ARR(STR)) "," M("instances", ARR(REF("instance"))) "," M("created_at",
+																																																													      STR) "," M("updated_at",
+																																																															 STR) "},\"additionalProperties\":false}" },
+	{ "snapshot_instance",
+	  "{\"type\":\"object\",\"required\":[\"id\",\"snapshot_id\",\"instance_id\",\"status\"],"
+	  "\"properties\":{" M("id", STR) "," M("snapshot_id", STR) "," M("instance_id", STR) "," M(
+		  "status",
+		  SNAPSHOT_STATUS) "," M("status_reason",
+					 STR0) "," M("provider_location",
 						     STR0) "," M("progress",
-								 REF("progress")) "," M("provider_location",
-											STR0) "," M("metadata",
-												    TEXTS) "," M("insta"
-														 "nces",
-														 ARR(REF("snapshot_instance"))) "," M("created_at",
-																		      STR) "," M("updated_at",
-																				 STR) "},\"additionalProperties\":false}" },
+								 REF("progress")) "," M("created_"
+											"at",
+											STR) "," M("updated_at",
+												   STR) "},"
+													"\"additionalPr"
+													"operties\":"
+													"false}" },
+	{ "snapshot",
+	  "{\"type\":\"object\",\"required\":[\"id\",\"share_id\",\"name\",\"size_bytes\",\"status\","
+	  "\"status_reason\",\"progress\","
+	  "\"provider_location\",\"metadata\",\"instances\",\"created_at\",\"updated_at\"],\"properties\":"
+	  "{" M("id", STR) "," M("share_id", STR) "," M("name", STR) "," M("size_bytes", INT) "," M("status", SNAPSHOT_STATUS) "," M(
+		  "status_reason",
+		  STR0) "," M("progress",
+			      REF("progress")) "," M("provider_location",
+						     STR0) "," M("metadata",
+								 TEXTS) "," M("insta"
+									      "nces",
+									      ARR(REF("snapshot_instance"))) "," M("cre"
+														   "ate"
+														   "d_"
+														   "at",
+														   STR) "," M("updated_at",
+															      STR) "},\"additionalProperties\":false}" },
 	{ "access_rule",
 	  "{\"type\":\"object\",\"required\":[\"id\",\"share_id\",\"access_type\",\"access_to\",\"access_level\","
 	  "\"options\",\"state\","
@@ -101,17 +111,17 @@ static const struct schema schemas[] = {
 														STR) "," M("created_at",
 															   STR) "," M("updated_at",
 																      STR) "},\"additionalProperties\":false}" },
-	{ "share_server", "{\"type\":\"object\",\"required\":[\"id\",\"backend\",\"share_network\",\"status\"],"
-			  "\"properties\":{" M("id", STR) "," M("backend", STR) "," M("share_network", STR0) "," M(
-				  "identifier",
-				  STR0) "," M("status",
-					      STR) "," M("status_reason",
-							 STR0) "," M("backend_details",
-								     OBJ0) "," M("created_at",
-										 STR) "," M("updated_at",
-											    STR) "},"
-												 "\"additionalPropertie"
-												 "s\":false}" },
+	{ "share_server",
+	  "{\"type\":\"object\",\"required\":[\"id\",\"backend\",\"share_network\",\"status\"],"
+	  "\"properties\":{" M("id", STR) "," M("backend", STR) "," M("share_network", STR0) "," M(
+		  "identifier", STR0) "," M("status",
+					    STR) "," M("status_reason",
+						       STR0) "," M("backend_details",
+								   OBJ0) "," M("created_at",
+									       STR) "," M("updated_at",
+											  STR) "},"
+											       "\"additionalPropertie"
+											       "s\":false}" },
 	{ "backend",
 	  "{\"type\":\"object\",\"required\":[\"name\",\"driver\",\"status\",\"status_reason\",\"hooks\","
 	  "\"capabilities\"],\"properties\":{" M("name", STR) "," M("driver", STR) "," M(
@@ -136,14 +146,17 @@ static const struct schema schemas[] = {
 		  "returned", "{}") "," M("duration_ms", NUM) "," M("error", OBJ) "}}" },
 	{ "call",
 	  "{\"type\":\"object\",\"required\":[\"id\",\"method\",\"origin\",\"state\"],\"properties\":{" M(
-		  "id", STR) "," M("method", STR) "," M("origin", "{\"enum\":[\"client\",\"start\",\"timer\",\"call\"]"
-								  "}") "," M("state",
-									     "{\"enum\":[\"queued\",\"running\","
-									     "\"working\",\"done\",\"interrupted\","
-									     "\"unfinished\"]}") "," M("hooks",
-												       ARR(OBJ)) "," M("error",
-														       OBJ0) "," M("duration_ms",
-																   NUM) "}}" },
+		  "id",
+		  STR) "," M("method",
+			     STR) "," M("origin",
+					"{\"enum\":[\"client\",\"start\",\"timer\",\"call\"]"
+					"}") "," M("state",
+						   "{\"enum\":[\"queued\",\"running\","
+						   "\"working\",\"done\",\"interrupted\","
+						   "\"unfinished\"]}") "," M("hooks",
+									     ARR(OBJ)) "," M("error",
+											     OBJ0) "," M("duration_ms",
+													 NUM) "}}" },
 	{ "orphan",
 	  "{\"type\":\"object\",\"required\":[\"backend\",\"kind\",\"id\",\"provider_location\"],\"properties\":{" M(
 		  "backend", STR) "," M("kind", STR) "," M("id", STR) "," M("name", STR0) "," M("provider_location",

@@ -209,18 +209,19 @@ void conn_send(struct conn *c, const json_t *j)
 {
 	struct evbuffer *out;
 	_cleanup_free_ char *text = NULL;
-	size_t unsent;
+	size_t before;
 
 	if (c->dead)
 		return;
 	out = bufferevent_get_output(c->bev);
+	before = evbuffer_get_length(out);
 	text = jsonx_dump(j);
 	evbuffer_add(out, text, strlen(text));
 	evbuffer_add(out, "\n", 1);
-	unsent = evbuffer_get_length(out);
-	if (unsent > c->server->max_unsent)
-		does_not_read(c, unsent);
-	else if (unsent > READ_PAUSE_BYTES)
+	/* What it left of earlier answers counts; one answer's own size is not held against it. */
+	if (before > c->server->max_unsent)
+		does_not_read(c, before);
+	else if (evbuffer_get_length(out) > READ_PAUSE_BYTES)
 		bufferevent_disable(c->bev, EV_READ);
 }
 
@@ -235,7 +236,11 @@ static void on_written(struct bufferevent *bev, void *arg)
 		return;
 	if (!c->eof && !(bufferevent_get_enabled(c->bev) & EV_READ)) {
 		bufferevent_enable(c->bev, EV_READ);
+		conn_enter(c);
 		process_input(c);
+		if (c->subscription && !c->dead)
+			c->server->users->drained(c->server->service, c);
+		conn_leave(c);
 		return;
 	}
 	if (c->subscription)

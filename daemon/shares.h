@@ -7,6 +7,8 @@
 /* A share of the asked name exists: the answer with if_absent and the same parameters, else ERR_ALREADY_EXISTS. */
 int answer_existing_share(struct engine *en, struct call *c, json_t *row,
 			  int (*same)(struct engine *, struct call *, const json_t *, struct error *), struct error *e);
+/* Does the object's metadata hold all that was asked for? */
+bool has_metadata(const json_t *object, const json_t *asked);
 /* Deletes the share with its instance and rules from the store. */
 int drop_share_rows(struct engine *en, const struct call *c, struct error *e);
 

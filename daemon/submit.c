@@ -27,7 +27,7 @@ int service_submit(struct service *s, struct call *c, struct error *e)
 	return 0;
 }
 
-void service_submit_own(struct service *s, const char *method, const char *backend)
+bool service_submit_own(struct service *s, const char *method, const char *backend)
 {
 	struct call *c = call_new(method_find(method), HOOK_ORIGIN_TIMER);
 	_cleanup_error_ struct error e = ERROR_INIT;
@@ -36,7 +36,9 @@ void service_submit_own(struct service *s, const char *method, const char *backe
 	if (service_submit(s, c, &e) < 0) {
 		log_debug("%s of backend \"%s\" is left out: %s", method, backend, e.message);
 		call_free(c);
+		return false;
 	}
+	return true;
 }
 
 void service_event(struct service *s, const char *type, json_t *object)

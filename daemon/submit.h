@@ -8,7 +8,8 @@
  * on success. */
 int service_submit(struct service *s, struct call *c, struct error *e);
 /* A call of the daemon's own about one backend. */
-void service_submit_own(struct service *s, const char *method, const char *backend);
+/* False: the queue is full, or the daemon stops. */
+bool service_submit_own(struct service *s, const char *method, const char *backend);
 /* An event that arises in the loop. Takes the object. */
 void service_event(struct service *s, const char *type, json_t *object);
 

@@ -100,7 +100,8 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	b->retry = b->retry * 2 < RETRY_MOST ? b->retry * 2 : RETRY_MOST;
-	service_submit_own(b->all->service, "init_host", b->name);
+	if (!service_submit_own(b->all->service, "init_host", b->name))
+		start(b, TIMER_RETRY, b->retry);
 }
 
 static struct backend_timers *find(struct timers *t, const char *name)

@@ -18,6 +18,7 @@ struct work {
 	struct work *next;
 	struct driver_work *spec;
 	struct backend *backend;
+	const struct share_driver_ops *ops;
 	struct input *in;
 	struct process *process;
 	char *buf;
@@ -56,6 +57,7 @@ struct work *work_new(struct driver_work *spec, struct backend *b, struct input 
 
 	w->spec = spec;
 	w->backend = b;
+	w->ops = b->ops;
 	w->in = in;
 	if (process_start(&(struct process_spec){ .argv = (const char *const *)spec->argv, .env = env }, &w->process,
 			  &e) < 0) {
@@ -250,6 +252,11 @@ void work_reap_background(struct work **list)
 		*list = w->next;
 		work_free(w);
 	}
+}
+
+const struct share_driver_ops *work_ops(const struct work *w)
+{
+	return w->ops;
 }
 
 struct work *work_next(const struct work *w)

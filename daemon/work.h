@@ -31,6 +31,8 @@ const struct driver_work *work_spec(const struct work *w);
 const struct error *work_failure(const struct work *w);
 const json_t *work_output(const struct work *w);
 struct backend *work_backend(const struct work *w);
+/* The driver that began it. */
+const struct share_driver_ops *work_ops(const struct work *w);
 
 /* A list of what nobody waits for: adds, and frees those that have ended (a failure is logged). */
 void work_add_background(struct work **list, struct work *w);

@@ -65,7 +65,7 @@ void client_free(struct client *c);
 int client_fd(const struct client *c);
 void client_send_text(struct client *c, const char *text); /* as it is: no end of line added */
 void client_send(struct client *c, const char *data, size_t len);
-/* A line by printf format, "'" in the format for '"', and its end. */
+/* A line by printf format, and its end; "'" is sent as '"'. */
 void client_line(struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, and the next line that comes. NULL at the end of the stream. New reference. */
 json_t *client_ask(struct client *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -214,17 +214,16 @@ bool client_quiet(struct client *c, double seconds)
 	return json_array_size(c->stash) == 0 && c->n_in == 0 && poll(&p, 1, (int)(seconds * 1000)) == 0;
 }
 
-static void send_line(struct client *c, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void send_line(struct client *c, const char *fmt, va_list ap)
 {
-	char *quoted = strdup(fmt), *text = NULL;
+	char *text;
 
-	for (char *p = strchr(quoted, '\''); p; p = strchr(p, '\''))
+	ck_assert_int_ge(vasprintf(&text, fmt, ap), 0);
+	for (char *p = strchr(text, '\''); p; p = strchr(p, '\''))
 		*p = '"';
-	ck_assert_int_ge(vasprintf(&text, quoted, ap), 0);
 	client_send_text(c, text);
 	client_send_text(c, "\n");
 	free(text);
-	free(quoted);
 }
 
 void client_line(struct client *c, const char *fmt, ...)
