@@ -62,7 +62,9 @@ void fault_sort(struct fault_list *f)
 void fault_finish(struct fault_list *f, struct conf_faults *ret)
 {
 	fault_sort(f);
-	if (ret) {
+	if (ret)
+		*ret = (struct conf_faults){ 0 };
+	if (ret && f->n > 0) {
 		*ret = (struct conf_faults){ .lines = xcalloc(f->n + 1, sizeof(char *)), .n = f->n };
 		for (size_t i = 0; i < f->n; i++)
 			ret->lines[i] = take_ptr(f->faults[i].text);

@@ -116,8 +116,6 @@ const struct conf_schema *daemon_schema(void)
 	/* Every conf that was loaded with it points to it. */
 	if (schema.top)
 		return &schema;
-	if (schema.top)
-		return &schema;
 	while (table[n])
 		n++;
 	drivers = xcalloc(n + 1, sizeof *drivers);

@@ -129,8 +129,8 @@ START_TEST(every_answer_is_as_described)
 	} calls[] = {
 		{ "init_host", "{'backend':'s'}" },
 		{ "publish_service_capabilities", "{'backend':'d'}" },
-		{ "create_share_instance",
-		  "{'name':'a','size_bytes':1000,'backend':'s','metadata':{'k':'v'},'request_id':'r'}" },
+		{ "create_share_instance", "{'name':'a','size_bytes':1000,'backend':'s','metadata':{'k':'v'},'request_"
+					   "id':'r','share_proto':'NFS'}" },
 		{ "extend_share", "{'share':'a','size_bytes':2000}" },
 		{ "shrink_share", "{'share':'a','size_bytes':1500,'wait':true}" },
 		{ "allow_access", "{'share':'a','access_type':'ip','access_to':'10.0.0.0/"

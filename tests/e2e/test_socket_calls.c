@@ -591,7 +591,8 @@ START_TEST(if_absent)
 	check_differs(f, "create_share_instance", "snapshot", json_pack("{s:s,s:i}", "name", "b", "size_bytes", 1000));
 	json_decref(check_same(f, "allow_access",
 			       json_pack("{s:s,s:s,s:s}", "share", "a", "access_type", "user", "access_to", "daemon")));
-	json_decref(call(f, "create_share_instance", "{s:s,s:i,s:s}", "name", "n", "size_bytes", 1, "backend", "s"));
+	json_decref(call(f, "create_share_instance", "{s:s,s:i,s:s,s:s}", "name", "n", "size_bytes", 1, "backend", "s",
+			 "share_proto", "NFS"));
 	json_decref(
 		check_same(f, "allow_access",
 			   json_pack("{s:s,s:s,s:s}", "share", "n", "access_type", "ip", "access_to", "10.0.0.0/8")));
