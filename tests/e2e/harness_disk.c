@@ -42,12 +42,14 @@ json_t *list_all(const struct fixture *f, const char *method, const char *member
 
 static void check_rest(const struct look *l, const json_t *objects, const char *member)
 {
-	static const char *const resting[] = { "available", "error", "error_deleting", "extending_error", "shrinking_error",
-					       "reverting_error", "manage_error", "unmanage_error", "active" };
+	static const char *const resting[] = { "available",       "error",           "error_deleting",
+					       "extending_error", "shrinking_error", "reverting_error",
+					       "manage_error",    "unmanage_error",  "active" };
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o) {
+	json_array_foreach(objects, i, o)
+	{
 		const char *status = str_at(o, member);
 		bool rests = false;
 
@@ -75,7 +77,8 @@ static json_t *mark_file(const struct look *l, const char *id)
 static void check_mark(const struct look *l, const json_t *mark, const json_t *instance, const char *kind)
 {
 	ck_assert_msg(mark != NULL, "%s: %s %s has no mark", l->where, kind, str_at(instance, "id"));
-	ck_assert_msg(strcmp(str_at(mark, "id"), str_at(instance, "id")) == 0 && strcmp(str_at(mark, "kind"), kind) == 0 &&
+	ck_assert_msg(strcmp(str_at(mark, "id"), str_at(instance, "id")) == 0 &&
+			      strcmp(str_at(mark, "kind"), kind) == 0 &&
 			      strcmp(str_at(mark, "state"), "available") == 0,
 		      "%s: the mark of %s %s is another's", l->where, kind, str_at(instance, "id"));
 }
@@ -87,7 +90,8 @@ static bool wants(const struct look *l, const char *share_id, uid_t uid)
 	json_t *rule;
 	size_t i;
 
-	json_array_foreach(l->rules, i, rule) {
+	json_array_foreach(l->rules, i, rule)
+	{
 		const struct passwd *pw = getpwnam(str_at(rule, "access_to"));
 
 		if (strcmp(str_at(rule, "share_id"), share_id) == 0 && pw && pw->pw_uid == uid)
@@ -101,8 +105,7 @@ static size_t count_rules(const struct look *l, const char *share_id)
 	json_t *rule;
 	size_t i, n = 0;
 
-	json_array_foreach(l->rules, i, rule)
-		n += strcmp(str_at(rule, "share_id"), share_id) == 0;
+	json_array_foreach(l->rules, i, rule) n += strcmp(str_at(rule, "share_id"), share_id) == 0;
 	return n;
 }
 
@@ -113,7 +116,8 @@ static void check_acl(const struct look *l, const json_t *share, const char *pat
 	size_t users = 0;
 
 	ck_assert_msg(acl != NULL, "%s: %s: %s", l->where, path, strerror(errno));
-	for (int more = acl_get_entry(acl, ACL_FIRST_ENTRY, &entry); more == 1; more = acl_get_entry(acl, ACL_NEXT_ENTRY, &entry)) {
+	for (int more = acl_get_entry(acl, ACL_FIRST_ENTRY, &entry); more == 1;
+	     more = acl_get_entry(acl, ACL_NEXT_ENTRY, &entry)) {
 		acl_tag_t tag;
 		acl_permset_t perms;
 		const uid_t *uid;
@@ -122,18 +126,20 @@ static void check_acl(const struct look *l, const json_t *share, const char *pat
 		acl_get_tag_type(entry, &tag);
 		acl_get_permset(entry, &perms);
 		enters = acl_get_perm(perms, ACL_EXECUTE) == 1;
-		ck_assert_msg((tag != ACL_OTHER && tag != ACL_GROUP_OBJ) || !enters, "%s: everybody enters %s", l->where, path);
+		ck_assert_msg((tag != ACL_OTHER && tag != ACL_GROUP_OBJ) || !enters, "%s: everybody enters %s",
+			      l->where, path);
 		if (tag != ACL_USER)
 			continue;
 		uid = acl_get_qualifier(entry);
 		users++;
-		ck_assert_msg(enters && wants(l, str_at(share, "id"), *uid), "%s: uid %u has access to %s without a rule", l->where,
-			      (unsigned)*uid, path);
+		ck_assert_msg(enters && wants(l, str_at(share, "id"), *uid),
+			      "%s: uid %u has access to %s without a rule", l->where, (unsigned)*uid, path);
 		acl_free((void *)uid);
 	}
 	acl_free(acl);
-	ck_assert_msg(users == count_rules(l, str_at(share, "id")), "%s: %zu users have access to %s, and %zu rules say so", l->where, users,
-		      path, count_rules(l, str_at(share, "id")));
+	ck_assert_msg(users == count_rules(l, str_at(share, "id")),
+		      "%s: %zu users have access to %s, and %zu rules say so", l->where, users, path,
+		      count_rules(l, str_at(share, "id")));
 }
 
 /* ---- objects ---- */
@@ -155,8 +161,8 @@ static void check_share(const struct look *l, const json_t *share)
 	/* An adopted directory is its own gate. */
 	if (!mark) {
 		mark = mark_of(path);
-		ck_assert_msg(exists(fixture_path(l->f, "root/%s/data", location)), "%s: share %s has no data", l->where,
-			      str_at(share, "name"));
+		ck_assert_msg(exists(fixture_path(l->f, "root/%s/data", location)), "%s: share %s has no data",
+			      l->where, str_at(share, "name"));
 	}
 	check_mark(l, mark, instance, "share");
 	check_acl(l, share, path);
@@ -171,8 +177,8 @@ static void check_snapshot(const struct look *l, const json_t *snapshot)
 	json_object_set_new(l->known, str_at(instance, "id"), json_true());
 	if (strcmp(str_at(snapshot, "status"), "available") != 0)
 		return;
-	ck_assert_msg(location && exists(fixture_path(l->f, "root/%s", location)), "%s: snapshot %s has no directory", l->where,
-		      str_at(snapshot, "name"));
+	ck_assert_msg(location && exists(fixture_path(l->f, "root/%s", location)), "%s: snapshot %s has no directory",
+		      l->where, str_at(snapshot, "name"));
 	mark = mark_file(l, str_at(instance, "id"));
 	if (!mark)
 		mark = mark_of(fixture_path(l->f, "root/%s", location));
@@ -187,8 +193,8 @@ static void must_be_known(const struct look *l, const json_t *mark, const char *
 
 	if (strcmp(state, "unmanaged") == 0)
 		return;
-	ck_assert_msg(strcmp(state, "available") == 0 && json_object_get(l->known, str_at(mark, "id")), "%s: %s is left behind (%s, %s)",
-		      l->where, path, state, str_at(mark, "id"));
+	ck_assert_msg(strcmp(state, "available") == 0 && json_object_get(l->known, str_at(mark, "id")),
+		      "%s: %s is left behind (%s, %s)", l->where, path, state, str_at(mark, "id"));
 }
 
 /* `marked`: whatever is in that directory must carry a mark. */
@@ -225,20 +231,22 @@ void check_disk(const struct fixture *f, const char *where)
 {
 	/* First: it waits its turn behind all that goes on. */
 	_cleanup_json_ json_t *orphans = list_all(f, "list_orphans", "orphans");
-	_cleanup_json_ json_t *shares = list_all(f, "list_shares", "shares"), *snapshots = list_all(f, "list_snapshots", "snapshots");
+	_cleanup_json_ json_t *shares = list_all(f, "list_shares", "shares"),
+			      *snapshots = list_all(f, "list_snapshots", "snapshots");
 	_cleanup_json_ json_t *rules = list_all(f, "list_access_rules", "access_rules"), *known = json_object();
-	struct look l = { .f = f, .where = where, .shares = shares, .snapshots = snapshots, .rules = rules, .known = known };
+	struct look l = {
+		.f = f, .where = where, .shares = shares, .snapshots = snapshots, .rules = rules, .known = known
+	};
 	json_t *o;
 	size_t i;
 
 	check_rest(&l, shares, "status");
 	check_rest(&l, snapshots, "status");
 	check_rest(&l, rules, "state");
-	json_array_foreach(shares, i, o)
-		check_share(&l, o);
-	json_array_foreach(snapshots, i, o)
-		check_snapshot(&l, o);
-	ck_assert_msg(json_array_size(orphans) == 0, "%s: %s is an orphan", where, str_at(json_array_get(orphans, 0), "provider_location"));
+	json_array_foreach(shares, i, o) check_share(&l, o);
+	json_array_foreach(snapshots, i, o) check_snapshot(&l, o);
+	ck_assert_msg(json_array_size(orphans) == 0, "%s: %s is an orphan", where,
+		      str_at(json_array_get(orphans, 0), "provider_location"));
 	check_directory(&l, "root", false);
 	check_directory(&l, "root/.sharesd/snapshots", true);
 	check_directory(&l, "root/.sharesd/objects", true);

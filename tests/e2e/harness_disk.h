@@ -5,9 +5,9 @@
 #include "tests/e2e/harness.h"
 
 /* Of a running daemon at rest, whose backend "b" has the root DIR/root: nothing is in a transitional status; every
- * available share has its directory, its mark, and an ACL equal to its rules, which are active; every available snapshot
- * its directory and mark; nothing else there is the daemon's, but what was given back and what is in the trash.
- * Fails the test with `where` in its words. */
+ * available share has its directory, its mark, and an ACL equal to its rules, which are active; every available
+ * snapshot its directory and mark; nothing else there is the daemon's, but what was given back and what is in the
+ * trash. Fails the test with `where` in its words. */
 void check_disk(const struct fixture *f, const char *where);
 /* All entries of a list method, over its pages: new reference to an array. */
 json_t *list_all(const struct fixture *f, const char *method, const char *member);

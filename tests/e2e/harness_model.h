@@ -1,5 +1,5 @@
-/* What the hook runner must do, said a second time and independently: the table of situations in sharesd-hooks(7) as one
- * small function. Tests compare the daemon with it. */
+/* What the hook runner must do, said a second time and independently: the table of situations in sharesd-hooks(7) as
+ * one small function. Tests compare the daemon with it. */
 #ifndef TESTS_E2E_HARNESS_MODEL_H
 #define TESTS_E2E_HARNESS_MODEL_H
 

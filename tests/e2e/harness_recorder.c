@@ -14,7 +14,8 @@ struct recorder {
 	off_t read;
 };
 
-const char recorder_options[] = "hook_options = {\"recorder_log=@DIR@/recorder/log\", \"recorder_scripts=@DIR@/recorder\"}\n";
+const char recorder_options[] =
+	"hook_options = {\"recorder_log=@DIR@/recorder/log\", \"recorder_scripts=@DIR@/recorder\"}\n";
 
 struct recorder *recorder_new(const struct fixture *f)
 {

@@ -59,11 +59,13 @@ static struct fixture *with_coproc(const char *head, const char *body, const cha
 
 START_TEST(test_coproc)
 {
-	struct fixture *f = with_coproc("", "case $phase in\npre) echo '{\"id\":'$id',\"result\":{\"n\":7}}';;\n"
-					    "post) case $line in *'\"pre_hook_data\":{\"n\":7}'*) n=seven;; *) n=lost;; esac\n"
-					    "[ $func = '\"create_share_instance\"' ] || { echo '{\"id\":'$id'}'; continue; }\n"
-					    "echo '{\"id\":'$id',\"result\":{\"driver_action_results\":{\"metadata\":{\"n\":\"'$n'\"}}}}';;\nesac",
-					"");
+	struct fixture *f = with_coproc(
+		"",
+		"case $phase in\npre) echo '{\"id\":'$id',\"result\":{\"n\":7}}';;\n"
+		"post) case $line in *'\"pre_hook_data\":{\"n\":7}'*) n=seven;; *) n=lost;; esac\n"
+		"[ $func = '\"create_share_instance\"' ] || { echo '{\"id\":'$id'}'; continue; }\n"
+		"echo '{\"id\":'$id',\"result\":{\"driver_action_results\":{\"metadata\":{\"n\":\"'$n'\"}}}}';;\nesac",
+		"");
 	_cleanup_json_ json_t *share = NULL, *h = NULL;
 	_cleanup_free_ char *events = NULL, *pids = NULL;
 	char pid[32];
@@ -73,7 +75,8 @@ START_TEST(test_coproc)
 	ck_assert_str_eq(str_at(share, "metadata.n"), "seven");
 	events = read_text(fixture_path(f, "events"));
 	ck_assert_str_eq(events, "pre \"init_host\"\npost \"init_host\"\npre \"publish_service_capabilities\"\n"
-				 "post \"publish_service_capabilities\"\npre \"create_share_instance\"\npost \"create_share_instance\"\n");
+				 "post \"publish_service_capabilities\"\npre \"create_share_instance\"\npost "
+				 "\"create_share_instance\"\n");
 	h = shown(f, "h");
 	ck_assert_str_eq(str_at(h, "state"), "running");
 	ck_assert_int_eq(int_at(h, "starts"), 1);
@@ -91,9 +94,10 @@ END_TEST
 
 START_TEST(test_coproc_wants)
 {
-	struct fixture *f = with_coproc("echo '{\"wants\":[\"pre-extend_share\",\"post-create_share_instance\",\"periodic\"]}'\nsleep 0.1",
-					"echo '{\"id\":'$id'}'", "enable_periodic_hooks = true");
-	_cleanup_json_ json_t *record = NULL, *h = NULL;
+	struct fixture *f = with_coproc(
+		"echo '{\"wants\":[\"pre-extend_share\",\"post-create_share_instance\",\"periodic\"]}'\nsleep 0.1",
+		"echo '{\"id\":'$id'}'", "enable_periodic_hooks = true");
+	_cleanup_json_ json_t *h = NULL;
 	_cleanup_free_ char *events = NULL;
 
 	fixture_start(f, NULL, (uid_t)-1);
@@ -109,7 +113,8 @@ START_TEST(test_coproc_wants)
 	ck_assert_msg(strstr(events, "post \"create_share_instance\"\n") != NULL, "%s", events);
 	ck_assert_msg(strstr(events, "pre \"extend_share\"\n") != NULL, "%s", events);
 	ck_assert_msg(strstr(events, "periodic null\n") != NULL, "%s", events);
-	ck_assert_msg(!strstr(events, "pre \"create") && !strstr(events, "post \"extend") && !strstr(events, "delete"), "%s", events);
+	ck_assert_msg(!strstr(events, "pre \"create") && !strstr(events, "post \"extend") && !strstr(events, "delete"),
+		      "%s", events);
 	h = shown(f, "h");
 	ck_assert_uint_eq(json_array_size(at(h, "wants")), 3);
 	fixture_free(f);
@@ -130,7 +135,8 @@ static const struct {
 	{ "kill -9 $$", "pre_hook_failed", "signal 9", true },
 	{ "sleep 30", "pre_hook_failed", "no answer within 1.0 s", true },
 	{ "head -c 3000000 /dev/zero | tr '\\0' x", "pre_hook_failed", "a line of more than", true },
-	{ "printf '{\"id\":'$id',\"result\":%0100d' 0 | sed 's/0*$//'; printf '%0100d' 0 | tr 0 '['; printf '%0100d' 0 | tr 0 ']'; echo '}'",
+	{ "printf '{\"id\":'$id',\"result\":%0100d' 0 | sed 's/0*$//'; printf '%0100d' 0 | tr 0 '['; printf '%0100d' 0 "
+	  "| tr 0 ']'; echo '}'",
 	  "pre_hook_failed", "a line that is no answer", true },
 };
 
@@ -141,7 +147,8 @@ START_TEST(test_coproc_bad)
 	struct fixture *f;
 	_cleanup_json_ json_t *error = NULL, *h = NULL;
 
-	snprintf(body, sizeof body, "case \"$phase $line\" in pre*'\"name\":\"bad\"'*) %s;; *) echo '{\"id\":'$id'}';; esac",
+	snprintf(body, sizeof body,
+		 "case \"$phase $line\" in pre*'\"name\":\"bad\"'*) %s;; *) echo '{\"id\":'$id'}';; esac",
 		 coproc_rows[_i].body);
 	f = with_coproc("", body, "");
 	fixture_start(f, NULL, (uid_t)-1);
@@ -186,9 +193,10 @@ END_TEST
 /* Where no journal runs it is a line in the log and never a failure. */
 START_TEST(test_journal)
 {
-	struct fixture *f = fixture_new("sim \"s\" {\n hook_drivers = {\"journal\"}\n enable_pre_hooks = true\n enable_post_hooks = true\n"
-					" enable_periodic_hooks = true\n enable_error_hooks = true\n periodic_hooks_interval = 0.2\n"
-					" fail = {\"extend_share:EIO\"}\n}\n");
+	struct fixture *f = fixture_new(
+		"sim \"s\" {\n hook_drivers = {\"journal\"}\n enable_pre_hooks = true\n enable_post_hooks = true\n"
+		" enable_periodic_hooks = true\n enable_error_hooks = true\n periodic_hooks_interval = 0.2\n"
+		" fail = {\"extend_share:EIO\"}\n}\n");
 	bool has_journal = exists("/run/systemd/journal/socket");
 	_cleanup_json_ json_t *h = NULL;
 
@@ -218,23 +226,26 @@ START_TEST(test_shared_object)
 	size_t i, n[2] = { 0 };
 
 	snprintf(conf, sizeof conf,
-		 "%ssim \"s\" {\n hook_drivers = {\"%s\", \"%s_create_only\"}\n enable_pre_hooks = true\n enable_post_hooks = true\n}\n",
+		 "%ssim \"s\" {\n hook_drivers = {\"%s\", \"%s_create_only\"}\n enable_pre_hooks = true\n "
+		 "enable_post_hooks = true\n}\n",
 		 recorder_options, recorder_entry(), recorder_entry());
 	fixture_conf(f, conf);
 	r = recorder_new(f);
 	fixture_start(f, NULL, (uid_t)-1);
-	recorder_script(r, "s",
-			jsonx_pack("{s:[{s:{s:{s:s}}}]}", "unused pre", "return", "metadata", "by", "nobody"));
+	recorder_script(r, "s", jsonx_pack("{s:[{s:{s:{s:s}}}]}", "unused pre", "return", "metadata", "by", "nobody"));
 	share = create(f, "photos");
 	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "photos", "size_bytes", 2000));
 	list = recorder_events(r);
-	json_array_foreach(list, i, line) {
+	json_array_foreach(list, i, line)
+	{
 		bool create_only = strstr(str_at(line, "hook"), "_create_only") != NULL;
 
 		n[create_only]++;
 		ck_assert(!create_only || strcmp(str_at(line, "event.func_name"), "create_share_instance") == 0);
 	}
-	ck_assert_uint_eq(n[0], 8); /* two of each: init_host, publish_service_capabilities, create_share_instance, extend_share */
+	ck_assert_uint_eq(
+		n[0],
+		8); /* two of each: init_host, publish_service_capabilities, create_share_instance, extend_share */
 	ck_assert_uint_eq(n[1], 2);
 	h = shown(f, recorder_entry());
 	ck_assert_str_eq(str_at(h, "module"), "shared");
@@ -251,15 +262,17 @@ START_TEST(test_host_results)
 	struct recorder *r;
 	_cleanup_json_ json_t *share = NULL, *backend = NULL, *after = NULL, *later = NULL, *script = NULL;
 
-	snprintf(conf, sizeof conf, "%shook \"h\" { run = \"%s\" }\nsim \"s\" {\n hook_drivers = {\"h\"}\n enable_post_hooks = true\n stats_interval = 0.3\n}\n",
+	snprintf(conf, sizeof conf,
+		 "%shook \"h\" { run = \"%s\" }\nsim \"s\" {\n hook_drivers = {\"h\"}\n enable_post_hooks = true\n "
+		 "stats_interval = 0.3\n}\n",
 		 recorder_options, recorder_entry());
 	fixture_conf(f, conf);
 	r = recorder_new(f);
 	fixture_start(f, NULL, (uid_t)-1);
 	share = create(f, "photos");
-	script = jsonx_pack("{s:[{s:{s:{s:[{s:s,s:b,s:b,s:{}}]}}}],s:[{s:{s:i}}]}", "h post init_host start", "return", "shares",
-			    str_at(share, "id"), "path", "/told/at/start", "preferred", 1, "is_admin_only", 0, "metadata",
-			    "h post publish_service_capabilities timer", "return", "free_bytes", 12345);
+	script = jsonx_pack("{s:[{s:{s:{s:[{s:s,s:b,s:b,s:{}}]}}}],s:[{s:{s:i}}]}", "h post init_host start", "return",
+			    "shares", str_at(share, "id"), "path", "/told/at/start", "preferred", 1, "is_admin_only", 0,
+			    "metadata", "h post publish_service_capabilities timer", "return", "free_bytes", 12345);
 	recorder_script(r, "s", json_incref(script));
 	fixture_stop(f);
 	fixture_start(f, NULL, (uid_t)-1);
@@ -297,7 +310,8 @@ START_TEST(test_bad_object)
 	struct fixture *f = fixture_new("");
 	_cleanup_json_ json_t *bad = NULL, *good = NULL;
 
-	snprintf(conf, sizeof conf, "sim \"s\" {\n hook_drivers = {\"%s%s\"}\n enable_pre_hooks = true\n}\nsim \"t\" { }\n",
+	snprintf(conf, sizeof conf,
+		 "sim \"s\" {\n hook_drivers = {\"%s%s\"}\n enable_pre_hooks = true\n}\nsim \"t\" { }\n",
 		 program_path("tests/plugins/hook_record.so"), bad_objects[_i].symbol);
 	fixture_conf(f, conf);
 	fixture_start(f, NULL, (uid_t)-1);
@@ -305,8 +319,10 @@ START_TEST(test_bad_object)
 	good = call(f, "get_backend", "{s:s}", "backend", "t");
 	ck_assert_str_eq(str_at(good, "status"), "up");
 	ck_assert_str_eq(str_at(bad, "status"), "down");
-	ck_assert_msg(strstr(str_at(bad, "status_reason"), bad_objects[_i].reason) != NULL, "%s", str_at(bad, "status_reason"));
-	json_decref(call_error(f, "backend_down", "create_share_instance", "{s:s,s:i,s:s}", "name", "a", "size_bytes", 1000, "backend", "s"));
+	ck_assert_msg(strstr(str_at(bad, "status_reason"), bad_objects[_i].reason) != NULL, "%s",
+		      str_at(bad, "status_reason"));
+	json_decref(call_error(f, "backend_down", "create_share_instance", "{s:s,s:i,s:s}", "name", "a", "size_bytes",
+			       1000, "backend", "s"));
 	fixture_free(f);
 }
 END_TEST
@@ -333,8 +349,8 @@ static size_t count_hook(const json_t *lines, const char *hook)
 	json_t *line;
 	size_t i, n = 0;
 
-	json_array_foreach(lines, i, line)
-		n += strcmp(str_at(line, "hook"), hook) == 0 && strcmp(str_at(line, "event.phase"), "periodic") == 0;
+	json_array_foreach(lines, i, line) n +=
+		strcmp(str_at(line, "hook"), hook) == 0 && strcmp(str_at(line, "event.phase"), "periodic") == 0;
 	return n;
 }
 
@@ -371,14 +387,15 @@ START_TEST(test_periodic_data)
 	struct fixture *f = with_ticks(&r, 0.2, 1);
 	_cleanup_json_ json_t *photos = NULL, *rule = NULL, *lines = NULL, *none = NULL, *want = NULL;
 	const json_t *event, *seen;
-	static const char *const members[] = { "version", "phase", "func_name", "time", "host", "backend", "context", "options",
-					       "periodic_hook_data" };
+	static const char *const members[] = { "version", "phase",   "func_name",         "time", "host", "backend",
+					       "context", "options", "periodic_hook_data" };
 
 	fixture_start(f, NULL, (uid_t)-1);
 	none = json_array();
 	photos = create(f, "photos");
 	json_decref(create(f, "videos"));
-	rule = call(f, "allow_access", "{s:s,s:s,s:s}", "share", "photos", "access_type", "ip", "access_to", "192.0.2.0/24");
+	rule = call(f, "allow_access", "{s:s,s:s,s:s}", "share", "photos", "access_type", "ip", "access_to",
+		    "192.0.2.0/24");
 	json_decref(recorder_events(r));
 	nap(0.5);
 	lines = recorder_events(r);
@@ -396,7 +413,8 @@ START_TEST(test_periodic_data)
 	json_object_set_new(want, "access_rules", jsonx_pack("[O]", rule));
 	json_object_set_new(want, "simulator", json_string("s"));
 	json_object_del(want, "instance_id");
-	for (const char *const *k = (const char *const[]){ "name", "instances", "export_locations", "access_rules", "simulator", "metadata", NULL };
+	for (const char *const *k = (const char *const[]){ "name", "instances", "export_locations", "access_rules",
+							   "simulator", "metadata", NULL };
 	     *k; k++)
 		ck_assert_msg(json_equal(json_object_get(seen, *k), json_object_get(want, *k)), "%s", *k);
 	ck_assert(json_equal(at(event, "periodic_hook_data.1.access_rules"), none));
@@ -428,14 +446,16 @@ END_TEST
 
 START_TEST(test_periodic_argv)
 {
-	struct fixture *f = fixture_new("hook \"one\" { run = \"exec:@DIR@/note\" phases = {\"periodic\"} }\n"
-					"sim \"s\" {\n hook_drivers = {\"one\", \"exec:@DIR@/hooks\"}\n enable_periodic_hooks = true\n"
-					" enable_pre_hooks = true\n periodic_hooks_interval = 0.2\n}\n");
+	struct fixture *f = fixture_new(
+		"hook \"one\" { run = \"exec:@DIR@/note\" phases = {\"periodic\"} }\n"
+		"sim \"s\" {\n hook_drivers = {\"one\", \"exec:@DIR@/hooks\"}\n enable_periodic_hooks = true\n"
+		" enable_pre_hooks = true\n periodic_hooks_interval = 0.2\n}\n");
 	_cleanup_free_ char *args = NULL, *by_name = NULL;
 
 	fixture_program(f, "note", "#!/bin/sh\necho \"$# $*\" >@DIR@/args.new && mv @DIR@/args.new @DIR@/args\n");
 	ck_assert_int_eq(shell(NULL, "mkdir %s/hooks", f->dir), 0);
-	fixture_program(f, "hooks/periodic", "#!/bin/sh\necho \"$# $*\" >@DIR@/dir.new && mv @DIR@/dir.new @DIR@/dir\n");
+	fixture_program(f, "hooks/periodic",
+			"#!/bin/sh\necho \"$# $*\" >@DIR@/dir.new && mv @DIR@/dir.new @DIR@/dir\n");
 	fixture_start(f, NULL, (uid_t)-1);
 	for (double until = now() + 10; !exists(fixture_path(f, "args")) || !exists(fixture_path(f, "dir")); nap(0.02))
 		ck_assert(now() < until);
@@ -459,7 +479,8 @@ START_TEST(test_reload)
 	json_decref(create(f, "photos"));
 	h = shown(f, "h");
 	fixture_program(f, "veto", "#!/bin/sh\n[ $2 = create_share_instance ] && exit 10\nexit 0\n");
-	ck_assert_int_eq(shell(NULL, "sed -i 's,hook_drivers.*,hook_drivers = {\"exec:%s/veto\"},' %s", f->dir, f->conf), 0);
+	ck_assert_int_eq(
+		shell(NULL, "sed -i 's,hook_drivers.*,hook_drivers = {\"exec:%s/veto\"},' %s", f->dir, f->conf), 0);
 	fixture_hup(f);
 	for (double until = now() + 10; kill((pid_t)int_at(h, "pid"), 0) == 0; nap(0.01))
 		ck_assert_msg(now() < until, "the old coprocess is still there");

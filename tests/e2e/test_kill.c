@@ -42,9 +42,17 @@ struct load {
 	struct item items[CLIENTS][ITEMS];
 };
 
-static const char *const op_methods[OPS] = { "",	      "create_share_instance", "create_share_instance", "delete_share_instance",
-					     "extend_share",  "shrink_share",	       "allow_access",	        "deny_access",
-					     "create_snapshot", "delete_snapshot",     "revert_to_snapshot" };
+static const char *const op_methods[OPS] = { "",
+					     "create_share_instance",
+					     "create_share_instance",
+					     "delete_share_instance",
+					     "extend_share",
+					     "shrink_share",
+					     "allow_access",
+					     "deny_access",
+					     "create_snapshot",
+					     "delete_snapshot",
+					     "revert_to_snapshot" };
 
 static bool can(const struct item *items, struct item *it, enum op op, unsigned dice)
 {
@@ -211,7 +219,8 @@ static void run_round(struct fixture *f, struct load *l, unsigned round)
 static json_t *find(const struct fixture *f, const char *name)
 {
 	struct client *c = client_new(f);
-	json_t *reply = client_request(c, "get_share", jsonx_pack("{s:s}", "share", name)), *share = json_object_get(reply, "result");
+	json_t *reply = client_request(c, "get_share", jsonx_pack("{s:s}", "share", name)),
+	       *share = json_object_get(reply, "result");
 
 	json_incref(share);
 	json_decref(reply);
@@ -266,8 +275,8 @@ static void check_item(const struct fixture *f, const struct item *items, struct
 	c = client_new(f);
 	why = it->pending == COPY || it->pending == REVERT ? NULL : differs(f, it);
 	if (why)
-		ck_assert_msg(!differs(f, &after), "%s, in the middle of a %s: neither as before nor as after: %s, %s", it->name,
-			      op_methods[it->pending], why, differs(f, &after));
+		ck_assert_msg(!differs(f, &after), "%s, in the middle of a %s: neither as before nor as after: %s, %s",
+			      it->name, op_methods[it->pending], why, differs(f, &after));
 	reply = client_request(c, op_methods[it->pending], op_params(items, it));
 	ck_assert_msg(json_object_get(reply, "result") != NULL, "%s of %s again: %s", op_methods[it->pending], it->name,
 		      json_object_get(reply, "error") ? str_at(reply, "error.message") : "");
@@ -325,7 +334,8 @@ static struct fixture *with_recorder(struct recorder **ret)
 	struct fixture *f = fixture_new("");
 
 	snprintf(conf, sizeof conf,
-		 "%shook \"h\" { run = \"%s\" }\ndir \"b\" {\n root = \"@DIR@/root\"\n hook_drivers = {\"h\"}\n enable_pre_hooks = true\n"
+		 "%shook \"h\" { run = \"%s\" }\ndir \"b\" {\n root = \"@DIR@/root\"\n hook_drivers = {\"h\"}\n "
+		 "enable_pre_hooks = true\n"
 		 " enable_post_hooks = true\n enable_error_hooks = true\n}\n",
 		 recorder_options, recorder_entry());
 	fixture_conf(f, conf);
@@ -338,8 +348,8 @@ static size_t count_told(const json_t *lines, const char *phase)
 	json_t *line;
 	size_t i, n = 0;
 
-	json_array_foreach(lines, i, line)
-		n += strcmp(str_at(line, "event.func_name"), "create_share_instance") == 0 && strcmp(str_at(line, "event.phase"), phase) == 0;
+	json_array_foreach(lines, i, line) n += strcmp(str_at(line, "event.func_name"), "create_share_instance") == 0 &&
+						strcmp(str_at(line, "event.phase"), phase) == 0;
 	return n;
 }
 
@@ -356,9 +366,8 @@ static const char *state_of_create(const struct fixture *f)
 	size_t i;
 
 	state[0] = '\0';
-	json_array_foreach(calls, i, record)
-		if (strcmp(str_at(record, "method"), "create_share_instance") == 0)
-			snprintf(state, sizeof state, "%s", str_at(record, "state"));
+	json_array_foreach(calls, i, record) if (strcmp(str_at(record, "method"), "create_share_instance") == 0)
+		snprintf(state, sizeof state, "%s", str_at(record, "state"));
 	return state;
 }
 
@@ -417,9 +426,11 @@ START_TEST(test_stop)
 	fixture_start(f, NULL, (uid_t)-1);
 	a = client_new(f);
 	b = client_new(f);
-	id_a = client_send_request(a, "create_share_instance", jsonx_pack("{s:s,s:i}", "name", "first", "size_bytes", MIB));
+	id_a = client_send_request(a, "create_share_instance",
+				   jsonx_pack("{s:s,s:i}", "name", "first", "size_bytes", MIB));
 	nap(0.1);
-	id_b = client_send_request(b, "create_share_instance", jsonx_pack("{s:s,s:i}", "name", "second", "size_bytes", MIB));
+	id_b = client_send_request(b, "create_share_instance",
+				   jsonx_pack("{s:s,s:i}", "name", "second", "size_bytes", MIB));
 	nap(0.1);
 	kill(f->pid, SIGTERM);
 	ok = client_reply(a, id_a);
@@ -450,11 +461,14 @@ START_TEST(test_stop_in_work)
 
 	fixture_start(f, NULL, (uid_t)-1);
 	json_decref(call(f, "create_share_instance", "{s:s,s:i}", "name", "photos", "size_bytes", MIB));
-	ck_assert_int_eq(shell(NULL, "cd %s/root/photos/data && for i in $(seq 300); do mkdir $i; for k in 1 2 3 4 5 6 7 8 9; do echo $i >$i/$k; done; done",
+	ck_assert_int_eq(shell(NULL,
+			       "cd %s/root/photos/data && for i in $(seq 300); do mkdir $i; for k in 1 2 3 4 5 6 7 8 "
+			       "9; do echo $i >$i/$k; done; done",
 			       f->dir),
 			 0);
 	c = client_new(f);
-	id = client_send_request(c, "create_snapshot", jsonx_pack("{s:s,s:s,s:s}", "share", "photos", "name", "snap", "request_id", "r-1"));
+	id = client_send_request(c, "create_snapshot",
+				 jsonx_pack("{s:s,s:s,s:s}", "share", "photos", "name", "snap", "request_id", "r-1"));
 	nap(0.03);
 	kill(f->pid, SIGTERM);
 	reply = client_reply(c, id);
@@ -466,7 +480,9 @@ START_TEST(test_stop_in_work)
 	if (json_object_get(reply, "error"))
 		ck_assert_str_eq(str_at(reply, "error.data.kind"), "shutting_down");
 	again = call(f, "create_snapshot", "{s:s,s:s,s:s}", "share", "photos", "name", "snap", "request_id", "r-1");
-	ck_assert_int_eq(shell(NULL, "diff -r %s/root/photos/data %s/root/%s/data", f->dir, f->dir, str_at(again, "provider_location")), 0);
+	ck_assert_int_eq(shell(NULL, "diff -r %s/root/photos/data %s/root/%s/data", f->dir, f->dir,
+			       str_at(again, "provider_location")),
+			 0);
 	check_disk(f, "after the call was made again");
 	fixture_free(f);
 }
@@ -498,7 +514,8 @@ static const struct {
 	const char *says;
 } damages[] = {
 	{ "dd if=/dev/urandom of=sharesd.db bs=1k count=4 conv=notrunc", "sharesd.db" },
-	{ "echo 'this is no database, this is a text that is longer than the head of one, which has a hundred bytes' >sharesd.db",
+	{ "echo 'this is no database, this is a text that is longer than the head of one, which has a hundred bytes' "
+	  ">sharesd.db",
 	  "sharesd.db" },
 	{ "truncate -s 6000 sharesd.db", "sharesd.db" },
 	{ "dd if=/dev/urandom of=sharesd.db bs=4k seek=1 count=20 conv=notrunc", "sharesd.db" },
@@ -519,11 +536,14 @@ START_TEST(test_damaged)
 		json_decref(call(f, "create_share_instance", "{s:s,s:i}", "name", name, "size_bytes", MIB));
 	}
 	fixture_stop(f);
-	ck_assert_int_eq(shell(NULL, "cp -a %s/state %s/good; (cd %s/state && %s) >/dev/null 2>&1", f->dir, f->dir, f->dir,
-			       damages[_i].damage),
+	ck_assert_int_eq(shell(NULL, "cp -a %s/state %s/good; (cd %s/state && %s) >/dev/null 2>&1", f->dir, f->dir,
+			       f->dir, damages[_i].damage),
 			 0);
 	/* As after a crash: then it is looked through before it is used. */
-	ck_assert_int_eq(shell(NULL, "test -s %s/state/sharesd.db-wal || head -c 100 /dev/urandom >%s/state/sharesd.db-wal", f->dir, f->dir), 0);
+	ck_assert_int_eq(shell(NULL,
+			       "test -s %s/state/sharesd.db-wal || head -c 100 /dev/urandom >%s/state/sharesd.db-wal",
+			       f->dir, f->dir),
+			 0);
 	ck_assert_int_eq(shell(&before, "md5sum <%s/state/sharesd.db 2>&1", f->dir) & 0x7e, 0);
 	unlink(f->log);
 	fixture_spawn(f, NULL, (uid_t)-1);
@@ -571,7 +591,8 @@ static void fill_but(const struct fixture *f, unsigned long pages)
 	ck_assert_int_eq(statvfs(fixture_path(f, "state"), &st), 0);
 	left = st.f_bavail * st.f_frsize / 4096;
 	ck_assert_uint_gt(left, pages);
-	ck_assert_int_eq(shell(NULL, "dd if=/dev/zero of=%s/state/fill bs=4096 count=%lu 2>/dev/null", f->dir, left - pages), 0);
+	ck_assert_int_eq(
+		shell(NULL, "dd if=/dev/zero of=%s/state/fill bs=4096 count=%lu 2>/dev/null", f->dir, left - pages), 0);
 }
 
 static void make_room(const struct fixture *f)
@@ -589,22 +610,24 @@ static void try_with(struct fixture *f, unsigned long pages, unsigned *refused, 
 	snprintf(name, sizeof name, "full-%lu", pages);
 	snprintf(where, sizeof where, "with %lu pages left", pages);
 	fill_but(f, pages);
-	reply = client_request(c, "create_share_instance",
-			       jsonx_pack("{s:s,s:i,s:s,s:s}", "name", name, "size_bytes", MIB, "request_id", name, "backend", "b"));
+	reply = client_request(
+		c, "create_share_instance",
+		jsonx_pack("{s:s,s:i,s:s,s:s}", "name", name, "size_bytes", MIB, "request_id", name, "backend", "b"));
 	list = client_call(c, "list_shares", NULL);
 	if (json_object_get(reply, "error")) {
 		const char *kind = str_at(reply, "error.data.kind");
 		_cleanup_json_ json_t *b = client_call(c, "get_backend", "{s:s}", "backend", "b");
 
-		ck_assert_msg(strcmp(kind, "no_space") == 0 || strcmp(kind, "backend_down") == 0, "%s: %s, %s", where, kind,
-			      str_at(reply, "error.message"));
+		ck_assert_msg(strcmp(kind, "no_space") == 0 || strcmp(kind, "backend_down") == 0, "%s: %s, %s", where,
+			      kind, str_at(reply, "error.message"));
 		*refused += strcmp(str_at(b, "status"), "up") == 0;
 		*undecided += strcmp(str_at(b, "status"), "up") != 0;
 	}
 	make_room(f);
 	wait_backend(f, "b", "up");
 	check_disk(f, where);
-	again = client_call(c, "create_share_instance", "{s:s,s:i,s:s,s:s}", "name", name, "size_bytes", MIB, "request_id", name, "backend", "b");
+	again = client_call(c, "create_share_instance", "{s:s,s:i,s:s,s:s}", "name", name, "size_bytes", MIB,
+			    "request_id", name, "backend", "b");
 	ck_assert_str_eq(str_at(again, "status"), "available");
 	client_free(c);
 	check_disk(f, where);

@@ -1,6 +1,6 @@
-/* The daemon dies by SIGKILL at every step of every call that changes a `dir` backend (SHARESD_CRASH_AT), and is started
- * again: store, disk and access agree, nothing is stuck, no hook ran twice, and the same request_id ends in one object
- * and one answer. */
+/* The daemon dies by SIGKILL at every step of every call that changes a `dir` backend (SHARESD_CRASH_AT), and is
+ * started again: store, disk and access agree, nothing is stuck, no hook ran twice, and the same request_id ends in one
+ * object and one answer. */
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "tests/e2e/harness.h"
@@ -20,6 +20,12 @@
 
 /* The steps at which a call may be cut off are fewer; a sweep that goes on has lost its way. */
 enum { MOST_STEPS = 150 };
+/* Under a sanitizer, where a start takes longer, every second step. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STRIDE = 2 };
+#else
+enum { STRIDE = 1 };
+#endif
 
 static const char conf[] = "stats_interval = 86400\nusage_interval = 0\n%s"
 			   "hook \"h\" { run = \"%s\" }\n"
@@ -52,18 +58,21 @@ static void assert_file(const struct world *w, const char *place, const char *te
 {
 	_cleanup_free_ char *got = read_text(fixture_path(w->f, "root/%s/file", place));
 
-	ck_assert_msg(got && strncmp(got, text, strlen(text)) == 0, "%s: %s/file holds %s", w->where, place, got ? got : "nothing");
+	ck_assert_msg(got && strncmp(got, text, strlen(text)) == 0, "%s: %s/file holds %s", w->where, place,
+		      got ? got : "nothing");
 }
 
 static void prepare_share(struct world *w)
 {
-	json_decref(call(w->f, "create_share_instance", "{s:s,s:i,s:s}", "name", w->share, "size_bytes", 10 * MIB, "mode", "0755"));
+	json_decref(call(w->f, "create_share_instance", "{s:s,s:i,s:s}", "name", w->share, "size_bytes", 10 * MIB,
+			 "mode", "0755"));
 	put_file(w, w->share, "one");
 }
 
 static void allow(struct world *w, const char *share, const char *user)
 {
-	json_decref(call(w->f, "allow_access", "{s:s,s:s,s:s}", "share", share, "access_type", "user", "access_to", user));
+	json_decref(
+		call(w->f, "allow_access", "{s:s,s:s,s:s}", "share", share, "access_type", "user", "access_to", user));
 }
 
 static void prepare_rule(struct world *w)
@@ -82,15 +91,15 @@ static void prepare_snapshot(struct world *w)
 
 static void prepare_foreign(struct world *w)
 {
-	ck_assert_int_eq(shell(NULL, "mkdir -p %s/root/%s && echo mine >%s/root/%s/file && chmod 0751 %s/root/%s", w->f->dir, w->other,
-			       w->f->dir, w->other, w->f->dir, w->other),
+	ck_assert_int_eq(shell(NULL, "mkdir -p %s/root/%s && echo mine >%s/root/%s/file && chmod 0751 %s/root/%s",
+			       w->f->dir, w->other, w->f->dir, w->other, w->f->dir, w->other),
 			 0);
 }
 
 static json_t *manage_params(const struct world *w)
 {
-	return jsonx_pack("{s:s,s:s,s:s,s:[{s:s,s:s}]}", "name", w->share, "backend", "b", "provider_location", w->other, "access_rules",
-			  "access_type", "user", "access_to", "nobody");
+	return jsonx_pack("{s:s,s:s,s:s,s:[{s:s,s:s}]}", "name", w->share, "backend", "b", "provider_location",
+			  w->other, "access_rules", "access_type", "user", "access_to", "nobody");
 }
 
 static void prepare_adopted(struct world *w)
@@ -108,7 +117,8 @@ static json_t *share_of(const struct world *w, const char *name)
 {
 	json_t *share = call(w->f, "get_share", "{s:s}", "share", name);
 
-	ck_assert_msg(strcmp(str_at(share, "status"), "available") == 0, "%s: %s is %s", w->where, name, str_at(share, "status"));
+	ck_assert_msg(strcmp(str_at(share, "status"), "available") == 0, "%s: %s is %s", w->where, name,
+		      str_at(share, "status"));
 	return share;
 }
 
@@ -164,8 +174,8 @@ static void expect_given_back(struct world *w)
 
 	json_decref(call_error(w->f, "not_found", "get_share", "{s:s}", "share", w->share));
 	assert_file(w, w->other, "mine");
-	ck_assert_int_eq(shell(&mode, "stat -c %%a %s/root/%s; getfacl -cp %s/root/%s | grep -c ^user:[^:]", w->f->dir, w->other, w->f->dir,
-			       w->other),
+	ck_assert_int_eq(shell(&mode, "stat -c %%a %s/root/%s; getfacl -cp %s/root/%s | grep -c ^user:[^:]", w->f->dir,
+			       w->other, w->f->dir, w->other),
 			 1);
 	ck_assert_str_eq(mode, "751\n0\n");
 }
@@ -258,7 +268,8 @@ static void prepare_left_snapshot(struct world *w)
 
 static json_t *create_params(const struct world *w)
 {
-	return jsonx_pack("{s:s,s:i,s:s,s:{s:s}}", "name", w->share, "size_bytes", 10 * MIB, "backend", "b", "metadata", "a", "b");
+	return jsonx_pack("{s:s,s:i,s:s,s:{s:s}}", "name", w->share, "size_bytes", 10 * MIB, "backend", "b", "metadata",
+			  "a", "b");
 }
 
 static json_t *by_share(const struct world *w)
@@ -383,8 +394,8 @@ static bool call_until_crash(struct world *w, const struct scenario *s, unsigned
 		fixture_stop(w->f);
 	} else {
 		ck_assert(fixture_wait_end(w->f, 10));
-		ck_assert_msg(WIFSIGNALED(w->f->status) && WTERMSIG(w->f->status) == SIGKILL, "%s: the daemon ended with wait status %d",
-			      w->where, w->f->status);
+		ck_assert_msg(WIFSIGNALED(w->f->status) && WTERMSIG(w->f->status) == SIGKILL,
+			      "%s: the daemon ended with wait status %d", w->where, w->f->status);
 	}
 	json_decref(reply);
 	return answered;
@@ -427,12 +438,13 @@ static void check_hooks_once(const struct world *w)
 	json_t *line;
 	size_t i;
 
-	json_array_foreach(w->events, i, line) {
+	json_array_foreach(w->events, i, line)
+	{
 		char key[128];
 
 		snprintf(key, sizeof key, "%s %s", str_at(line, "event.context.call_id"), str_at(line, "event.phase"));
-		ck_assert_msg(json_object_get(seen, key) == NULL, "%s: %s of %s came twice", w->where, str_at(line, "event.phase"),
-			      str_at(line, "event.func_name"));
+		ck_assert_msg(json_object_get(seen, key) == NULL, "%s: %s of %s came twice", w->where,
+			      str_at(line, "event.phase"), str_at(line, "event.func_name"));
 		json_object_set_new(seen, key, json_true());
 	}
 }
@@ -442,11 +454,12 @@ static bool was_begun(const struct world *w, const struct scenario *s)
 	json_t *line;
 	size_t i;
 
-	json_array_foreach(w->events, i, line)
-		if (strcmp(str_at(line, "event.func_name"), s->method) == 0 && strcmp(str_at(line, "event.context.origin"), "client") == 0 &&
-		    strcmp(jsonx_str(at(line, "event.context"), "request_id") ? jsonx_str(at(line, "event.context"), "request_id") : "",
-			   w->request) == 0)
-			return true;
+	json_array_foreach(w->events, i, line) if (strcmp(str_at(line, "event.func_name"), s->method) == 0 &&
+						   strcmp(str_at(line, "event.context.origin"), "client") == 0 &&
+						   strcmp(jsonx_str(at(line, "event.context"), "request_id")
+								  ? jsonx_str(at(line, "event.context"), "request_id")
+								  : "",
+							  w->request) == 0) return true;
 	return false;
 }
 
@@ -457,10 +470,12 @@ static void check_records(const struct world *w)
 	json_t *record;
 	size_t i;
 
-	json_array_foreach(calls, i, record) {
+	json_array_foreach(calls, i, record)
+	{
 		const char *state = str_at(record, "state");
 
-		ck_assert_msg(strcmp(state, "unfinished") != 0, "%s: a %s is unfinished", w->where, str_at(record, "method"));
+		ck_assert_msg(strcmp(state, "unfinished") != 0, "%s: a %s is unfinished", w->where,
+			      str_at(record, "method"));
 	}
 }
 
@@ -472,8 +487,8 @@ static void ask_again(struct world *w, const struct scenario *s)
 	_cleanup_free_ char *text = jsonx_dump(first), *other = jsonx_dump(second);
 
 	ck_assert_msg(json_object_get(first, "result") != NULL, "%s: the same request_id answers %s", w->where, text);
-	ck_assert_msg(json_equal(json_object_get(first, "result"), json_object_get(second, "result")), "%s: %s, and then %s", w->where, text,
-		      other);
+	ck_assert_msg(json_equal(json_object_get(first, "result"), json_object_get(second, "result")),
+		      "%s: %s, and then %s", w->where, text, other);
 	client_free(c);
 }
 
@@ -492,7 +507,8 @@ static void check_after(struct world *w, const struct scenario *s)
 
 static void remove_all(struct world *w)
 {
-	_cleanup_json_ json_t *shares = list_all(w->f, "list_shares", "shares"), *snapshots = list_all(w->f, "list_snapshots", "snapshots");
+	_cleanup_json_ json_t *shares = list_all(w->f, "list_shares", "shares"),
+			      *snapshots = list_all(w->f, "list_snapshots", "snapshots");
 	json_t *o;
 	size_t i;
 
@@ -519,7 +535,7 @@ static unsigned sweep(struct world *w, const struct scenario *s, unsigned from)
 	unsigned before = from;
 	bool answered = false;
 
-	for (unsigned step = from; !answered; step++) {
+	for (unsigned step = from; !answered; step += STRIDE) {
 		ck_assert_uint_lt(step, MOST_STEPS);
 		name_try(w, s, step);
 		s->prepare(w);
@@ -549,7 +565,9 @@ static void sweep_some(size_t which, void *data)
 	fixture_conf(w.f, text);
 	w.r = recorder_new(w.f);
 	/* One more commit: what a post hook changes. */
-	recorder_script(w.r, "b", jsonx_pack("{s:[{s:{s:{s:s}}}]}", "h post extend_share client", "return", "metadata", "by", "hook"));
+	recorder_script(
+		w.r, "b",
+		jsonx_pack("{s:[{s:{s:{s:s}}}]}", "h post extend_share client", "return", "metadata", "by", "hook"));
 	fixture_start(w.f, NULL, (uid_t)-1);
 	for (size_t i = which; i < SCENARIOS; i += 2) {
 		unsigned before = sweep(&w, &scenarios[i], from);

@@ -1,8 +1,8 @@
 /* A hook for end-to-end tests: it appends each event that it gets to the file `recorder_log`, as {"hook","event"} on a
  * line, and does what the file BACKEND.script in the directory `recorder_scripts` says. Both are options in
  * hook_options; with a third, `recorder_brief`, the long members of the event that are the same for all calls of a
- * backend are written as empty objects. The script is read for every event, so a test changes it between two calls of the
- * same daemon.
+ * backend are written as empty objects. The script is read for every event, so a test changes it between two calls of
+ * the same daemon.
  *
  * A script is a JSON object from "HOOK PHASE FUNC_NAME ORIGIN", or from "HOOK PHASE", to an array of steps, done in
  * order: {"return":value}, {"fail":"text"}, {"veto":"text"}, {"sleep":seconds}, {"kill":true} (the whole daemon). */
@@ -54,7 +54,8 @@ static int recorder_create(const struct hook_setup *setup, void **ret, struct er
 	r->script = xasprintf("%s/%s.script", scripts ? scripts : "", setup->backend);
 	if (!r->log || !scripts) {
 		recorder_destroy(r);
-		return error_set(e, ERR_INVALID_PARAMS, EINVAL, "recorder_log and recorder_scripts are not set in hook_options");
+		return error_set(e, ERR_INVALID_PARAMS, EINVAL,
+				 "recorder_log and recorder_scripts are not set in hook_options");
 	}
 	*ret = r;
 	return 0;
@@ -101,7 +102,8 @@ static int do_step(const json_t *step, json_t **ret, struct error *e)
 {
 	const char *fail = jsonx_str(step, "fail"), *veto = jsonx_str(step, "veto");
 	double seconds = json_number_value(json_object_get(step, "sleep"));
-	struct timespec pause = { .tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+	struct timespec pause = { .tv_sec = (time_t)seconds,
+				  .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
 
 	if (json_object_get(step, "kill"))
 		kill(getpid(), SIGKILL);
@@ -127,9 +129,7 @@ static int recorder_event(void *hook, const struct hook_event *ev, json_t **ret,
 	if (result < 0)
 		return result;
 	steps = steps_of(r, ev);
-	json_array_foreach(steps, i, step)
-		if ((result = do_step(step, ret, e)) < 0)
-			return result;
+	json_array_foreach(steps, i, step) if ((result = do_step(step, ret, e)) < 0) return result;
 	return 0;
 }
 
