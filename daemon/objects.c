@@ -215,7 +215,7 @@ int object_share(struct store *st, const json_t *row, json_t **ret, struct error
 	};
 	const char *id = jsonx_str(row, "id"), *status = NULL;
 	_cleanup_json_ json_t *instances = NULL, *o = json_object();
-	json_t *active, *list, *i_row, *warnings;
+	json_t *active = NULL, *list, *i_row, *warnings;
 	size_t i;
 	int r;
 
