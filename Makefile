@@ -14,7 +14,7 @@ O         ?= build
 OPT       ?= -O2 -g
 SANITIZE  ?=
 
-PACKAGES  := gcc clang make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
+PACKAGES  := gcc clang libclang-rt-dev make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux mandoc
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
 # Asked for once, and only when the packages can be there.
@@ -53,7 +53,8 @@ TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filt
 SUB       = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 RESULTS  := $(O)/results
 SANITIZED := OPT="-O1 -g"
-ASAN     := O=$(O)/asan $(SANITIZED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+# The second compiler builds what runs under ASan and UBSan, and what clang-tidy looks at.
+ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
 .PHONY: help all deps demo test asan tsan lint format bench install clean everything tidy FORCE \
@@ -79,7 +80,7 @@ deps: ## installs the Debian packages that are missing (apt-get, as root or by s
 	$$apt update && $$apt install -y --no-install-recommends $$missing
 
 demo: deps ## builds, and shows what sharesd does, step by step
-	@$(SUB) all
+	+@$(SUB) all
 	@tests/demo.sh $(O)
 
 test: deps ## all tests: as built, under ASan and UBSan, under TSan, then lint; one summary
@@ -94,30 +95,30 @@ tsan: deps ## the tests under ThreadSanitizer
 	@rm -rf $(RESULTS); $(SUB) stage-tsan || failed=tsan; tests/run.sh sum $(RESULTS) $$failed
 
 lint: deps ## clang-format, a build of everything by clang, clang-tidy
-	@$(SUB) stage-lint
+	+@$(SUB) stage-lint
 
 format: ## formats all sources
 	clang-format -i $(FORMATTED)
 
 bench: deps ## speed and memory, as ratios to an echo server and to bare SQLite
-	@$(SUB) all $(BENCH)
+	+@$(SUB) all $(BENCH)
 	@$(O)/tests/bench/bench $(O)
 
 stage-plain:
-	@$(SUB) everything
+	+@$(SUB) everything
 	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(E2E) $(UNIT))
 stage-asan:
-	@$(SUB) $(ASAN) everything
+	+@$(SUB) $(ASAN) everything
 	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(notdir $(E2E) $(UNIT))
 stage-tsan:
-	@$(SUB) $(TSAN) everything
+	+@$(SUB) $(TSAN) everything
 	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(or $(TSAN_TESTS),$(notdir $(E2E) $(UNIT)))
 stage-lint:
-	@$(SUB) $(MANUALS)
-	@failed=; clang-format --dry-run -Werror $(FORMATTED) || failed="$$failed format"; \
-	mandoc -T lint -W warning $(MANUALS) daemon/sharesd.8 || failed="$$failed manual"; \
-	$(SUB) -k O=$(O)/clang CC=clang OPT="-O1 -g" everything tidy || failed="$$failed clang"; \
-	[ -z "$$failed" ] || { echo "lint found faults:$$failed"; exit 1; }
+	+@$(SUB) $(MANUALS)
+	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint
+	@mandoc -T lint -W warning $(MANUALS) daemon/sharesd.8 || echo manual >>$(O)/lint
+	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
+	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
 everything: $(PROGRAMS) $(MANUALS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH)
 tidy: $(TIDY)

@@ -16,6 +16,12 @@ count_of() { # OUTPUT WORD: the number after it in Check's line, or nothing
 	sed -nE "s/^[0-9]+%: .*$2: ([0-9]+).*/\1/p" "$1" | tail -n 1
 }
 
+show_failure() { # OUTPUT: what Check says of the tests that failed
+	local where=${1%/*}
+	printf -- '---- failed: %s %s\n' "${where##*/}" "${1##*/}"
+	grep -E ':[FE]:|^SKIP |ERROR: |WARNING: |runtime error' "$1" | tail -n 8 | grep . || tail -n 8 "$1"
+}
+
 # One program: its output, and a line "passed failed skipped seconds" beside it.
 one() {
 	local out=$1 name rc=0 begin checks failed errors skipped
@@ -70,7 +76,7 @@ run() {
 }
 
 sum() {
-	local results=$1 label status=0 notes=()
+	local results=$1 label count failed status=0 notes=()
 	shift
 	for label; do
 		compgen -G "$results/$label/*.count" >/dev/null && grep -qv ' 0 [0-9]*$' "$results/$label"/*.count && continue
@@ -79,6 +85,11 @@ sum() {
 		notes+=("$label")
 	done
 	[ ${#notes[@]} -eq 0 ] || echo "failed as a whole: ${notes[*]}"
+	# Once more, and last: a long run's beginning may be out of sight.
+	for count in "$results"/*/*.count; do
+		read -r _ failed _ <"$count"
+		[ "$failed" -eq 0 ] || [ ! -f "${count%.count}" ] || show_failure "${count%.count}"
+	done
 	add_up "$results"/*/*.count || status=1
 	return $status
 }
