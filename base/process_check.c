@@ -27,6 +27,8 @@ int process_check_program(const char *path, uid_t uid, struct error *e)
 			      "it belongs to another user than root and the daemon's: change its owner with chown");
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return refuse(e, path, "others may write it: take that away with chmod go-w");
+	if (!(st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+		return refuse(e, path, "it is not executable: make it so with chmod +x");
 	if (stat(dirname(real), &dir) < 0)
 		return error_errno(e, errno, "cannot look at the directory of %s", path);
 	/* Who may write there may put another file in its place, but for directories like /tmp. */

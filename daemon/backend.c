@@ -287,7 +287,9 @@ int backend_prepare(struct engine *en, struct backend *b, struct error *e)
 		return r;
 	if ((r = make_state(b, e)) < 0)
 		return r;
-	return make_hooks(en, b, e);
+	if ((r = make_hooks(en, b, e)) < 0)
+		return r;
+	return hook_set_check(b->hooks, e);
 }
 
 static bool same_driver_options(const struct share_driver_ops *ops, const struct settings *a, const struct settings *b)

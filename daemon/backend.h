@@ -47,7 +47,7 @@ json_t *backend_json(const struct backend *b);
 /* {"name","driver","capabilities"} for hook events: new reference. */
 json_t *backend_event_json(const struct backend *b);
 
-/* Driver state and hooks, where they could not be made before. */
+/* Driver state and hooks, where they could not be made before; then whether what the hooks point at is there. */
 int backend_prepare(struct engine *en, struct backend *b, struct error *e);
 /* Does the store hold nothing there? */
 int backend_is_empty(struct engine *en, const struct backend *b, bool *ret, struct error *e);

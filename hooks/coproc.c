@@ -183,6 +183,13 @@ static int tend(struct coproc *c, struct error *e)
 	return r;
 }
 
+/* Whether it runs is told by events; here, whether it could. */
+static int coproc_check(void *hook, struct error *e)
+{
+	const struct coproc *c = hook;
+	return process_check_program(c->setup->argument, geteuid(), e);
+}
+
 static int coproc_create(const struct hook_setup *setup, void **ret, struct error *e)
 {
 	int r = hook_program_check_argument(setup, "coproc", e);
@@ -305,6 +312,7 @@ const struct hook_ops hook_coproc = {
 	.options = coproc_options,
 	.create = coproc_create,
 	.destroy = coproc_destroy,
+	.check_for_setup_error = coproc_check,
 	.wanted = coproc_wanted,
 	.execute_pre_hook = coproc_event,
 	.execute_post_hook = coproc_event,

@@ -88,6 +88,15 @@ static int check_directory(const char *path, const struct stat *st, struct error
 		path);
 }
 
+static int exec_check(void *hook, struct error *e)
+{
+	const struct exec *x = hook;
+	struct stat st;
+	if (stat(x->setup->argument, &st) == 0 && S_ISDIR(st.st_mode))
+		return check_directory(x->setup->argument, &st, e);
+	return process_check_program(x->setup->argument, geteuid(), e);
+}
+
 /* `*ret` stays NULL where the directory has nothing for this event. */
 static int find_program(const struct exec *x, const struct hook_event *ev, char **ret, struct error *e)
 {
@@ -209,6 +218,7 @@ const struct hook_ops hook_exec = {
 	.options = exec_options,
 	.create = exec_create,
 	.destroy = exec_destroy,
+	.check_for_setup_error = exec_check,
 	.wanted = exec_wanted,
 	.execute_pre_hook = exec_event,
 	.execute_post_hook = exec_event,

@@ -66,6 +66,9 @@ struct hook_ops {
 	int (*create)(const struct hook_setup *setup, void **ret_hook,
 		      struct error *e); /* once per entry and backend */
 	void (*destroy)(void *hook);
+	/* Is what it points at there, and fit to be run? Asked by init_host: the backend is down until it is. May be
+	 * NULL. */
+	int (*check_for_setup_error)(void *hook, struct error *e);
 	/* Asked before each event, after `wants`; may be NULL. func_name is NULL in phase periodic. */
 	bool (*wanted)(void *hook, enum hook_phase phase, const char *func_name);
 

@@ -67,6 +67,9 @@ void hook_run_error(struct hook_run *run, const struct error *cause);
 /* Periodic: all, whatever happens to one. `data`: array; call->args is not used. */
 void hook_run_periodic(struct hook_run *run, json_t *data);
 
+/* Is everything there that the enabled hooks point at? -errno with the first that is not. */
+int hook_set_check(struct hook_set *set, struct error *e);
+
 /* What happened so far: [{"hook","phase","outcome","duration_ms","error"?}], outcome one of "ok", "failed",
  * "suppressed", "vetoed", "tolerated". Borrowed. */
 json_t *hook_run_outcomes(const struct hook_run *run);

@@ -291,6 +291,33 @@ bool hook_set_wants(struct hook_set *set, enum hook_phase phase, const char *fun
 	return wants;
 }
 
+static bool is_enabled(const struct hook_instance *h)
+{
+	for (int p = 0; p < HOOK_PHASE_COUNT; p++) {
+		if (h->enabled[p])
+			return true;
+	}
+	return false;
+}
+
+int hook_set_check(struct hook_set *set, struct error *e)
+{
+	for (size_t i = 0; set && i < set->n; i++) {
+		struct hook_instance *h = &set->hooks[i];
+		if (!h->ops->check_for_setup_error || !is_enabled(h))
+			continue;
+		log_context(LOG_HOOK, h->name);
+		int r = h->ops->check_for_setup_error(h->hook, e);
+		log_context(LOG_HOOK, NULL);
+		if (r < 0) {
+			error_prefix(e, "hook \"%s\"", h->name);
+			error_add(e, "hook", jsonx_string(h->name));
+			return r;
+		}
+	}
+	return 0;
+}
+
 bool hook_set_has_phase(const struct hook_set *set, enum hook_phase phase)
 {
 	for (size_t i = 0; set && i < set->n; i++) {

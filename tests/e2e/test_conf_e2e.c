@@ -254,6 +254,22 @@ static void check_backend(const struct fixture *f, const char *name, const char 
 	json_decref(b);
 }
 
+static void wait_reason(const struct fixture *f, const char *backend, const char *reason)
+{
+	double until = now() + 60;
+	bool told = false;
+
+	while (!told) {
+		json_t *b = call(f, "get_backend", "{s:s}", "backend", backend);
+		const char *text = json_string_value(at(b, "status_reason"));
+
+		told = text && strstr(text, reason);
+		ck_assert_msg(told || now() < until, "the reason says nothing of \"%s\": %s", reason, text);
+		json_decref(b);
+		nap(0.02);
+	}
+}
+
 START_TEST(what_it_points_at)
 {
 	struct fixture *f =
@@ -275,10 +291,11 @@ START_TEST(what_it_points_at)
 	ck_assert_int_eq(mkdir(fixture_path(f, "lost"), 0755), 0);
 	wait_backend(f, "lost", "up");
 	json_decref(call(f, "create_share_instance", "{s:s,s:i,s:s}", "name", "b", "size_bytes", 1, "backend", "lost"));
-	/* A program that is not there, or that others may write: no change gets past it. */
+	/* A hook program that is not there, or that others may write: no change gets past it. */
 	for (int i = 0; i < 2; i++) {
-		e = call_error(f, "pre_hook_failed", "create_share_instance", "{s:s,s:i,s:s}", "name", "c",
-			       "size_bytes", 1, "backend", "hooked");
+		wait_reason(f, "hooked", i ? "others may write it" : "No such file");
+		e = call_error(f, "backend_down", "create_share_instance", "{s:s,s:i,s:s}", "name", "c", "size_bytes",
+			       1, "backend", "hooked");
 		ck_assert_ptr_nonnull(strstr(str_at(e, "message"), fixture_path(f, "hook")));
 		json_decref(e);
 		fixture_program(f, "hook", "#!/bin/sh\nexit 0\n");
@@ -286,6 +303,7 @@ START_TEST(what_it_points_at)
 	}
 	json_decref(call_error(f, "not_found", "get_share", "{s:s}", "share", "c"));
 	ck_assert_int_eq(chmod(fixture_path(f, "hook"), 0755), 0);
+	wait_backend(f, "hooked", "up");
 	json_decref(
 		call(f, "create_share_instance", "{s:s,s:i,s:s}", "name", "c", "size_bytes", 1, "backend", "hooked"));
 	fixture_free(f);

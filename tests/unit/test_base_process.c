@@ -491,6 +491,8 @@ START_TEST(who_may_write_a_program)
 	chmod(path, 0757);
 	refused(path, geteuid(), "go-w");
 	chmod(path, 0644);
+	refused(path, geteuid(), "chmod +x");
+	chmod(path, 0744);
 	ck_assert_int_eq(process_check_program(path, geteuid(), &e), 0);
 	chmod(dir, 0777);
 	refused(path, geteuid(), "directory");

@@ -306,7 +306,7 @@ START_TEST(test_program_is_looked_at_before_each_run)
 	ck_assert_int_eq(chmod(in_dir("program"), 0775), 0);
 	ck_assert_ptr_nonnull(strstr(failure(set, &e), "others may write it"));
 	ck_assert_int_eq(chmod(in_dir("program"), 0644), 0);
-	ck_assert_ptr_nonnull(strstr(failure(set, &e), "is it executable?"));
+	ck_assert_ptr_nonnull(strstr(failure(set, &e), "not executable"));
 	write_file("program", "#!/no/such/interpreter\n", 0755);
 	ck_assert_ptr_nonnull(strstr(failure(set, &e), "interpreter"));
 	hook_set_free(set);
@@ -340,7 +340,7 @@ START_TEST(test_directory)
 	ck_assert_str_eq(seen, "pre create_share_instance\nperiodic\nperiodic\nerror extend_share\n");
 	/* One that is there and cannot run is not passed over. */
 	ck_assert_int_eq(chmod(in_dir("hooks/pre-create_share_instance"), 0644), 0);
-	ck_assert_ptr_nonnull(strstr(failure(set, &e), "is it executable?"));
+	ck_assert_ptr_nonnull(strstr(failure(set, &e), "not executable"));
 	ck_assert_int_eq(chmod(in_dir("hooks/pre-create_share_instance"), 0755), 0);
 	ck_assert_int_eq(chmod(in_dir("hooks"), 0777), 0);
 	ck_assert_ptr_nonnull(strstr(failure(set, &e), "may be written by others"));
