@@ -47,6 +47,8 @@ FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # OURS: without the tests themselves, to keep `make test` short; `make lint` looks at all.
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
 THREADED := test_socket test_socket_calls test_conf_e2e test_hooks_modules test_methods test_store test_base_process test_conf
+# Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
+HEAVY    := test_crash_sweep
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
 
 # Below one another, in parallel where nobody says otherwise.
@@ -109,7 +111,7 @@ stage-plain:
 	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(E2E) $(UNIT))
 stage-asan:
 	+@$(SUB) $(ASAN) everything
-	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(notdir $(E2E) $(UNIT))
+	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(filter-out $(if $(OURS),$(HEAVY)),$(notdir $(E2E) $(UNIT)))
 stage-tsan:
 	+@$(SUB) $(TSAN) everything
 	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(or $(TSAN_TESTS),$(notdir $(E2E) $(UNIT)))
