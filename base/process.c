@@ -72,6 +72,14 @@ const char *process_helper(void)
 	return helper_path;
 }
 
+char *process_beside_helper(const char *name)
+{
+	const char *helper = process_helper();
+	const char *slash = strrchr(helper, '/');
+
+	return xasprintf("%.*s/%s", slash ? (int)(slash - helper) : 1, slash ? helper : ".", name);
+}
+
 int process_wait_ms(double deadline)
 {
 	double left = (deadline - text_monotonic()) * 1000;

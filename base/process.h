@@ -36,6 +36,8 @@ struct process_result {
 /* Where sharesd-contain lies. Set once at start; default: beside the running program, else the libexec directory. */
 void process_set_helper(const char *path);
 const char *process_helper(void);
+/* Another program of ours, which lies beside it: owned by the caller. */
+char *process_beside_helper(const char *name);
 
 /* Runs to the end. 0 whatever the program's own fate; negative when it could not be started (ENOENT, EACCES, ..), with
  * `e` saying what and where. `ret` is filled on 0 and freed by the caller. */

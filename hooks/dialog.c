@@ -43,11 +43,6 @@ pid_t dialog_pid(const struct dialog *p)
 	return process_pid(p->process);
 }
 
-struct hook_stderr *dialog_stderr(struct dialog *p)
-{
-	return &p->errors;
-}
-
 static bool wait_for_end(const struct dialog *p, int milliseconds)
 {
 	struct pollfd pfd = { .fd = process_pidfd(p->process), .events = POLLIN };
@@ -68,6 +63,12 @@ static void read_errors(struct dialog *p)
 		else
 			hook_stderr_feed(&p->errors, chunk, (size_t)n);
 	}
+}
+
+struct hook_stderr *dialog_stderr(struct dialog *p)
+{
+	read_errors(p);
+	return &p->errors;
 }
 
 void dialog_kill(struct dialog *p)

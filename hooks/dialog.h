@@ -26,6 +26,7 @@ int dialog_exchange(struct dialog *p, const char *text, size_t len, double timeo
 		    struct error *e);
 
 pid_t dialog_pid(const struct dialog *p);
+/* What it wrote to standard error so far. */
 struct hook_stderr *dialog_stderr(struct dialog *p);
 
 #endif

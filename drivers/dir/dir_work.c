@@ -23,15 +23,6 @@ static void job_release(void *data)
 	free(j);
 }
 
-/* The helper lies beside the one that contains it. */
-static char *helper_path(void)
-{
-	const char *contain = process_helper();
-	const char *slash = strrchr(contain, '/');
-
-	return xasprintf("%.*s/sharesd-tree", slash ? (int)(slash - contain) : 1, slash ? contain : ".");
-}
-
 /* Takes the arguments, the last of which is NULL. */
 static struct driver_work *new_work(const struct dir_backend *b, const char *command, ...)
 {
@@ -41,7 +32,7 @@ static struct driver_work *new_work(const struct dir_backend *b, const char *com
 	char *arg;
 
 	w->argv = xcalloc(16, sizeof *w->argv);
-	w->argv[n++] = helper_path();
+	w->argv[n++] = process_beside_helper("sharesd-tree");
 	w->argv[n++] = xstrdup(command);
 	w->argv[n++] = xstrdup("--root");
 	w->argv[n++] = xstrdup(b->root);

@@ -138,6 +138,23 @@ START_TEST(test_answers)
 }
 END_TEST
 
+/* What it wrote before an answer that is an error is shown beside it. */
+START_TEST(test_error_with_details)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct hook_set *set =
+		start_loop("echo 'line 1' >&2; echo 'line 2' >&2; echo '{\"id\":'$id',\"error\":\"no ticket\"}'", "");
+
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_lt(pre(set, &e), 0);
+		ck_assert_msg(strstr(e.message, "create_share_instance: no ticket") != NULL, "%s", e.message);
+		ck_assert_ptr_null(strstr(e.message, "line"));
+		ck_assert_str_eq(jsonx_str(e.data, "stderr"), "line 1\nline 2");
+	}
+	hook_set_free(set);
+}
+END_TEST
+
 static const struct {
 	const char *body; /* of the loop, in the first process only; after it events are answered */
 	const char *message;
@@ -155,6 +172,9 @@ static const struct {
 	{ "echo '{\"id\":1,\"result\":[[[[[[]]]]]]}'", "nested deeper than 6 levels" },
 	{ "echo '{\"wants\":5}'", "a \"wants\" that is no list of events" },
 	{ "echo '{\"wants\":[5]}'", "a \"wants\" that is no list of events" },
+	{ "echo '{\"error\":\"no ticket server\"}'", "/program: no ticket server" },
+	{ "echo '{\"error\":5}'", "an \"error\" that is no text" },
+	{ "echo '{\"error\":\"x\",\"more\":1}'", "an \"error\" that is no text" },
 	{ "head -c 1100000 /dev/zero | tr '\\0' x; echo", "a line of more than 1048576 bytes" },
 	{ "head -c 1100000 /dev/zero | tr '\\0' x; sleep 20", "a line of more than 1048576 bytes" },
 	{ "echo bye >&2; exit 3", "it ended (exit status 3): bye" },
@@ -422,6 +442,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_one_process_for_all_events);
 	LOOP(tc, test_answers, answers);
+	tcase_add_test(tc, test_error_with_details);
 	LOOP(tc, test_broken, broken);
 	tcase_add_test(tc, test_growing_pause);
 	tcase_add_test(tc, test_writable_program);
