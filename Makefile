@@ -42,7 +42,8 @@ TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
 TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
 MANUALS  := $(O)/man/sharesd.conf.5 $(O)/man/sharesd-rpc.7
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
-DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/plugins
+SOAK     := $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/*.c))
+DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/soak tests/plugins
 FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # OURS: without the tests themselves, to keep `make test` short; `make lint` looks at all.
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
@@ -59,7 +60,7 @@ SANITIZED := OPT="-O1 -g"
 ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan lint format bench install clean everything tidy FORCE \
+.PHONY: help all deps demo test asan tsan lint format bench soak install clean everything tidy FORCE \
 	stage-plain stage-asan stage-tsan stage-lint
 # Objects that only a chain of rules asks for are kept too.
 .SECONDARY:
@@ -106,6 +107,11 @@ bench: deps ## speed and memory, as ratios to an echo server and to bare SQLite
 	+@$(SUB) all $(BENCH)
 	@$(O)/tests/bench/bench $(O)
 
+N ?= 100000
+soak: deps ## N=100000 mixed calls with kills, reloads and rude clients, and what came of them (root)
+	+@$(SUB) all $(O)/tests/soak/soak $(BENCH)
+	@$(O)/tests/soak/soak $(O) $(N) $(SEED)
+
 stage-plain:
 	+@$(SUB) everything
 	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(E2E) $(UNIT))
@@ -122,7 +128,7 @@ stage-lint:
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
-everything: $(PROGRAMS) $(MANUALS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH)
+everything: $(PROGRAMS) $(MANUALS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH) $(O)/tests/soak/soak
 tidy: $(TIDY)
 
 # ---- programs ----
@@ -185,6 +191,10 @@ $(E2E): $(O)/tests/%: $(O)/tests/e2e/%.o $(TEST_LIB) $(O)/libsharesd.a
 	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) $(CHECK_LIBS)
 $(O)/tests/bench/bench: $(O)/tests/bench/bench_place.o
 $(O)/tests/bench/%: $(O)/tests/bench/%.o
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+
+$(O)/tests/soak/soak: $(SOAK) $(O)/tests/bench/bench_place.o $(O)/libsharesd.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 

@@ -146,13 +146,25 @@ pid_t start(const char *name, const char *const *argv)
 	return pid;
 }
 
+static void forget_process(pid_t pid)
+{
+	for (size_t i = 0; i < MAX_PROCESSES; i++)
+		if (processes[i] == pid)
+			processes[i] = 0;
+}
+
+void end_at_once(pid_t pid)
+{
+	forget_process(pid);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 void stop(pid_t pid)
 {
 	int status = -1;
 
-	for (size_t i = 0; i < MAX_PROCESSES; i++)
-		if (processes[i] == pid)
-			processes[i] = 0;
+	forget_process(pid);
 	kill(pid, SIGTERM);
 	waitpid(pid, &status, 0);
 	if (status != 0)

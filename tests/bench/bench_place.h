@@ -19,7 +19,8 @@ _Noreturn void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 
 /* Starts a program whose output goes into the file NAME.log of the place; ends with this process. */
 pid_t start(const char *name, const char *const *argv);
-void stop(pid_t pid); /* SIGTERM, and waits for an exit status of 0 */
+void stop(pid_t pid);        /* SIGTERM, and waits for an exit status of 0 */
+void end_at_once(pid_t pid); /* SIGKILL, and waits */
 /* Kilobytes of this process, from /proc: "VmRSS" or "RssAnon". */
 long memory_of(pid_t pid, const char *what);
 
