@@ -34,16 +34,16 @@ static void pour(int fd, const char *text, size_t len)
 		;
 }
 
-static void garbage(int fd, unsigned *seed)
+static void garbage(int fd, unsigned seed)
 {
 	char block[BLOCK];
 
 	for (size_t i = 0; i < sizeof block; i++)
-		block[i] = (char)rand_r(seed);
+		block[i] = (char)rand_r(&seed);
 	pour(fd, block, sizeof block);
 }
 
-static void endless_line(int fd, unsigned *seed)
+static void endless_line(int fd, unsigned seed)
 {
 	char block[BLOCK];
 
@@ -52,7 +52,7 @@ static void endless_line(int fd, unsigned *seed)
 	pour(fd, block, sizeof block);
 }
 
-static void never_reads(int fd, unsigned *seed)
+static void never_reads(int fd, unsigned seed)
 {
 	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"rpc.discover\"}\n";
 
@@ -60,7 +60,7 @@ static void never_reads(int fd, unsigned *seed)
 	pour(fd, line, sizeof line - 1);
 }
 
-static void half_a_line(int fd, unsigned *seed)
+static void half_a_line(int fd, unsigned seed)
 {
 	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"list_";
 
@@ -68,7 +68,7 @@ static void half_a_line(int fd, unsigned *seed)
 	(void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
 }
 
-static void subscribes(int fd, unsigned *seed)
+static void subscribes(int fd, unsigned seed)
 {
 	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\",\"params\":{}}\n";
 
@@ -76,8 +76,7 @@ static void subscribes(int fd, unsigned *seed)
 	(void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
 }
 
-static void (*const manners[])(int fd, unsigned *seed) = { garbage, endless_line, never_reads, half_a_line,
-							   subscribes };
+static void (*const manners[])(int fd, unsigned seed) = { garbage, endless_line, never_reads, half_a_line, subscribes };
 
 /* A reader: another user than the workers', whose connections it must not be able to use up. */
 void soak_annoy(struct soak *s, unsigned seed)
@@ -93,7 +92,8 @@ void soak_annoy(struct soak *s, unsigned seed)
 			fds[i] = dial(s->socket);
 			if (fds[i] < 0)
 				continue;
-			manners[(unsigned)rand_r(&seed) % (sizeof manners / sizeof *manners)](fds[i], &seed);
+			manners[(unsigned)rand_r(&seed) % (sizeof manners / sizeof *manners)](fds[i],
+											      (unsigned)rand_r(&seed));
 			atomic_fetch_add(&s->hostile, 1);
 		}
 		usleep(200000);
