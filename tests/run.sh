@@ -8,6 +8,9 @@
 # program without that line, or with a bad exit status and no failed test, counts as one failed test. A test that prints
 # "SKIP name: reason" was skipped, which is a failure where $CI is set: there everything can be had. TIMES=N makes the
 # time limits of the tests N times as long.
+#
+# A program with an assertion that failed is run once more, alone: time limits are no match for every machine. One that
+# passes then is called unsteady, now and in the summary: look at it. Crashes and sanitizers' reports get no second try.
 set -u -o pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 here=$(cd "$(dirname "$0")" && pwd)
@@ -51,6 +54,20 @@ one() {
 		'BEGIN { printf "  TEST %s %s: %d in %.1f s\n", l, n, c, b - a }'
 }
 
+again() { # RESULTS BUILD: second tries
+	local count out failed
+	for count in "$1"/test_*.count; do
+		read -r _ failed _ <"$count"
+		out=${count%.count}
+		[ "$failed" -gt 0 ] && grep -qE ':F:' "$out" || continue
+		! grep -qE ':E:|ERROR: |WARNING: ThreadSanitizer|runtime error' "$out" || continue
+		cp "$out" "$out.first"
+		one "$out" "$2/tests/${out##*/}"
+		read -r _ failed _ <"$count"
+		[ "$failed" -eq 0 ] || rm "$out.first"
+	done
+}
+
 add_up() { # FILES..: "P passed, F failed, S skipped"
 	cat /dev/null "$@" | awk '{ p += $1; f += $2; s += $3 }
 		END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 }'
@@ -68,6 +85,7 @@ run() {
 	mkdir -p "$results"
 	printf '%s\n' "${@/#/$build/tests/}" |
 		xargs -P "${JOBS:-2}" -I{} bash "$0" one "$results" {}
+	again "$results" "$build"
 	one "$results/demo.sh" "$here/demo.sh" "$build"
 	printf '%s: ' "$LABEL"
 	add_up "$results"/*.count || rc=1
@@ -85,6 +103,9 @@ sum() {
 		notes+=("$label")
 	done
 	[ ${#notes[@]} -eq 0 ] || echo "failed as a whole: ${notes[*]}"
+	for count in "$results"/*/*.first; do
+		[ ! -e "$count" ] || echo "unsteady: passed at the second try: $(show_failure "$count")"
+	done
 	# Once more, and last: a long run's beginning may be out of sight.
 	for count in "$results"/*/*.count; do
 		read -r _ failed _ <"$count"
