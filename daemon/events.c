@@ -99,7 +99,7 @@ void events_pump(struct service *s, struct conn *c)
 {
 	struct subscription *sub = *conn_subscription(c);
 
-	if (!sub)
+	if (!sub || conn_drop_if_gone(c))
 		return;
 	if (conn_stuck_seconds(c) > STUCK_SECONDS) {
 		conn_drop_slow(c, "it subscribed to events and does not read them");
@@ -134,7 +134,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	events_pump_all(s);
-	/* Now and then also for those who do not read: they are found and dropped. */
+	/* Now and then also for those who do not read, or have gone: they are found and dropped. */
 	event_add(s->pump, &a_while);
 }
 

@@ -12,6 +12,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -165,6 +166,17 @@ void conn_drop_slow(struct conn *c, const char *why)
 		c->server->service, "client.dropped",
 		jsonx_pack("{s:I,s:i,s:s}", "uid", (json_int_t)c->who.uid, "pid", (int)c->who.pid, "reason", why));
 	conn_drop(c);
+}
+
+/* After its half of the stream has ended nothing is read any more, so nobody is told of the end of the other half. */
+bool conn_drop_if_gone(struct conn *c)
+{
+	struct pollfd p = { .fd = bufferevent_getfd(c->bev) };
+
+	if (!c->eof || c->dead || poll(&p, 1, 0) <= 0 || !(p.revents & (POLLHUP | POLLERR)))
+		return false;
+	conn_drop(c);
+	return true;
 }
 
 struct subscription **conn_subscription(struct conn *c)

@@ -49,6 +49,8 @@ bool conn_takes_more(const struct conn *c);
 double conn_stuck_seconds(const struct conn *c);
 /* Ends the connection at once, with a line in the log and an event. */
 void conn_drop_slow(struct conn *c, const char *why);
+/* Ends the connection of a half-closed client that has closed the other half too. True: it is ended. */
+bool conn_drop_if_gone(struct conn *c);
 /* The next connection after `c` (NULL: the first). */
 struct conn *server_next(struct server *sv, struct conn *c);
 /* Calls whose answers this connection waits for: rpc.c's own list. */

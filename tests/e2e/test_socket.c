@@ -637,6 +637,42 @@ START_TEST(answers_not_read)
 }
 END_TEST
 
+START_TEST(subscribers_that_leave)
+{
+	struct fixture *f = fixture_new("");
+	struct client *leaver, *listener;
+	json_t *service;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	leaver = client_new(f);
+	json_decref(client_call(leaver, "subscribe", NULL));
+	/* Only half of it is closed: it still listens. */
+	client_shutdown(leaver);
+	listener = client_new(f);
+	json_decref(client_call(listener, "subscribe", NULL));
+	service = client_call(listener, "get_service", NULL);
+	ck_assert_int_eq(int_at(service, "counts.connections"), 2);
+	json_decref(service);
+	client_free(leaver);
+	/* No event is due, so nothing is sent that would fail. */
+	for (double until = now() + 60; now() < until; nap(0.05)) {
+		json_int_t n;
+
+		json_decref(client_call(listener, "subscribe", NULL));
+		service = client_call(listener, "get_service", NULL);
+		n = int_at(service, "counts.connections");
+		json_decref(service);
+		if (n == 1)
+			break;
+	}
+	service = client_call(listener, "get_service", NULL);
+	ck_assert_int_eq(int_at(service, "counts.connections"), 1);
+	json_decref(service);
+	client_free(listener);
+	fixture_free(f);
+}
+END_TEST
+
 START_TEST(reading_waits_for_readers)
 {
 	struct fixture *f = fixture_new("");
@@ -735,6 +771,7 @@ int main(void)
 	tcase_add_test(limits, too_many_connections);
 	tcase_add_test(limits, unfinished_lines);
 	tcase_add_test(limits, answers_not_read);
+	tcase_add_test(limits, subscribers_that_leave);
 	tcase_add_test(limits, reading_waits_for_readers);
 	tcase_add_test(limits, full_queue);
 	suite_add_tcase(s, limits);
