@@ -56,6 +56,38 @@ __attribute__((format(printf, 4, 5))) static int stop(struct scanner *sc, size_t
 	return -1;
 }
 
+static int list_not_closed(struct scanner *sc, size_t begin)
+{
+	_cleanup_free_ char *name = fault_shown(option(sc)->name);
+	return stop(sc, begin, option(sc)->line, "the list of option `%s' is not closed; add a }", name);
+}
+
+static int no_value(struct scanner *sc, size_t begin)
+{
+	_cleanup_free_ char *name = fault_shown(option(sc)->name);
+	return stop(sc, begin, option(sc)->line, "option `%s' has no value; write one after the `='", name);
+}
+
+static int brace_in_list(struct scanner *sc, size_t begin)
+{
+	_cleanup_free_ char *name = fault_shown(option(sc)->name);
+	return stop(sc, begin, sc->line, "there is a { inside the list of option `%s'; end the list with a } first",
+		    name);
+}
+
+static int inside_section(struct scanner *sc, size_t begin, int line, const char *keyword)
+{
+	_cleanup_free_ char *outer = fault_shown(section(sc)->keyword);
+	return stop(sc, begin, line, "the section `%s' begins inside the section `%s' of line %d; add a } before it",
+		    keyword, outer, section(sc)->line);
+}
+
+static int section_not_closed(struct scanner *sc)
+{
+	_cleanup_free_ char *keyword = fault_shown(section(sc)->keyword);
+	return stop(sc, sc->at, section(sc)->line, "the section `%s' that begins here is not closed; add a }", keyword);
+}
+
 static void blank(struct scanner *sc, size_t begin, size_t end)
 {
 	for (size_t i = begin; i < end; i++) {
@@ -220,8 +252,7 @@ static int on_equals(struct scanner *sc, bool append)
 	size_t begin = sc->at;
 	sc->at += append ? 2 : 1;
 	if (sc->state == IN_LIST)
-		return stop(sc, begin, option(sc)->line, "the list of option `%s' is not closed; add a }",
-			    option(sc)->name);
+		return list_not_closed(sc, begin);
 	if (sc->state == IN_VALUE || sc->n_words == 0)
 		return 0;
 	if (open_option(sc, begin, &sc->words[sc->n_words - 1]) < 0)
@@ -249,9 +280,7 @@ static int open_section(struct scanner *sc, size_t begin)
 			    "\"TITLE\" {..}",
 			    keyword, keyword, keyword);
 	if (sc->section > 0)
-		return stop(sc, begin, w->line,
-			    "the section `%s' begins inside the section `%s' of line %d; add a } before it", keyword,
-			    section(sc)->keyword, section(sc)->line);
+		return inside_section(sc, begin, w->line, keyword);
 	/* libconfuse takes the end of a section of that name for the end of everything. */
 	if (strcmp(keyword, "root") == 0)
 		return stop(sc, begin, w->line, "there is no section `root'; it is an option, write root = \"/PATH\"");
@@ -278,16 +307,14 @@ static int on_open(struct scanner *sc)
 	case IN_LIST:
 		break;
 	}
-	return stop(sc, begin, sc->line, "there is a { inside the list of option `%s'; end the list with a } first",
-		    option(sc)->name);
+	return brace_in_list(sc, begin);
 }
 
 static int on_close(struct scanner *sc)
 {
 	size_t begin = sc->at++;
 	if (sc->state == IN_VALUE)
-		return stop(sc, begin, option(sc)->line, "option `%s' has no value; write one after the `='",
-			    option(sc)->name);
+		return no_value(sc, begin);
 	sc->n_words = 0;
 	if (sc->state == IN_LIST) {
 		sc->state = IN_NAMES;
@@ -303,14 +330,11 @@ static int on_close(struct scanner *sc)
 static int on_end(struct scanner *sc)
 {
 	if (sc->state == IN_LIST)
-		return stop(sc, sc->at, option(sc)->line, "the list of option `%s' is not closed; add a }",
-			    option(sc)->name);
+		return list_not_closed(sc, sc->at);
 	if (sc->state == IN_VALUE)
-		return stop(sc, sc->at, option(sc)->line, "option `%s' has no value; write one after the `='",
-			    option(sc)->name);
+		return no_value(sc, sc->at);
 	if (sc->section > 0)
-		return stop(sc, sc->at, section(sc)->line, "the section `%s' that begins here is not closed; add a }",
-			    section(sc)->keyword);
+		return section_not_closed(sc);
 	return 0;
 }
 

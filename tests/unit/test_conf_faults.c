@@ -345,6 +345,28 @@ START_TEST(long_texts_are_cut)
 }
 END_TEST
 
+/* What stands in for a name may be anything; it is told in readable letters. */
+START_TEST(names_of_odd_bytes)
+{
+	REFUSE_ALL({ "a\xea \"x\" {\n b \"y\" {",
+		     { "1: a? \"x\": there is no driver named a?",
+		       "2: the section `b' begins inside the section `a?' of line 1; add a } before it" } },
+		   { "a\xea \"x\" {\n",
+		     { "1: a? \"x\": there is no driver named a?",
+		       "1: the section `a?' that begins here is not closed; add a }" } },
+		   { "a\xea = {1 {",
+		     { "1: option `a?': there is no such option; remove it",
+		       "1: there is a { inside the list of option `a?'; end the list with a } first" } },
+		   { "a\xea = {1",
+		     { "1: option `a?': there is no such option; remove it",
+		       "1: the list of option `a?' is not closed; add a }" } },
+		   { "a\xea = {1 b = 2",
+		     { "1: option `a?': there is no such option; remove it",
+		       "1: the list of option `a?' is not closed; add a }" } },
+		   { "a\xea =", { "1: option `a?' has no value; write one after the `='" } });
+}
+END_TEST
+
 /* ---- the file ---- */
 
 START_TEST(files_that_cannot_be_read)
@@ -540,6 +562,7 @@ int main(void)
 				 free_options,
 				 all_in_one_run,
 				 long_texts_are_cut,
+				 names_of_odd_bytes,
 				 files_that_cannot_be_read,
 				 files_that_are_too_large,
 				 files_that_others_may_write,
