@@ -15,7 +15,7 @@ OPT       ?= -O2 -g
 SANITIZE  ?=
 
 PACKAGES  := gcc clang libclang-rt-dev make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
-             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux mandoc
+             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
 # Asked for once, and only when the packages can be there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
@@ -49,7 +49,7 @@ FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
 THREADED := test_socket test_socket_calls test_conf_e2e test_hooks_modules test_methods test_store test_base_process test_conf
 # Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
-HEAVY    := test_crash_sweep
+HEAVY    := test_crash_sweep test_backend_away
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
 
 # Below one another, in parallel where nobody says otherwise.

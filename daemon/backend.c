@@ -453,15 +453,58 @@ static void say_where(const struct backend *b, struct error *e)
 		error_add(e, "phase", json_string("driver"));
 }
 
-/* The root is gone in the middle of the day: everything else about this backend waits until it is back. */
-static int driver_error(struct engine *en, struct backend *b, const char *slot, int r, struct error *e)
+static double driver_begins(const struct backend *b, struct call *c)
+{
+	double now = text_monotonic();
+
+	atomic_store_explicit(&c->driver_of, b->name, memory_order_relaxed);
+	atomic_store_explicit(&c->driver_since, (int64_t)(now * 1000), memory_order_release);
+	atomic_store_explicit(&c->phase, CALL_DRIVER, memory_order_relaxed);
+	return now;
+}
+
+static void driver_ends(struct call *c)
+{
+	atomic_store_explicit(&c->driver_since, 0, memory_order_release);
+}
+
+/* A failure like any other, or did the backend go away under the call? A call that took too long is not asked: the
+ * answer might take as long again. */
+static bool went_away(struct backend *b, struct call *c, const char *slot, struct error *e)
+{
+	_cleanup_error_ struct error why = ERROR_INIT;
+	struct driver_result nothing = { 0 };
+	struct input *in;
+	bool away;
+
+	if (!b->ops->check_backend || e->err == ETIMEDOUT ||
+	    (e->kind != ERR_DRIVER_FAILED && e->kind != ERR_INTERNAL && e->kind != ERR_NOT_FOUND &&
+	     e->kind != ERR_INVALID_STATE))
+		return false;
+	in = input_new(c->id, c->method ? c->method->name : NULL);
+	driver_begins(b, c);
+	away = b->ops->check_backend(b->state, input_call(in), &nothing, &why) < 0 && why.kind == ERR_BACKEND_DOWN;
+	driver_ends(c);
+	json_decref(nothing.values);
+	input_free(in);
+	if (away) {
+		log_warning("%s of driver %s failed: %s", slot, b->driver, e->message);
+		error_move(e, &why);
+	}
+	return away;
+}
+
+/* Where the backend is gone, everything else about it waits until it is back. */
+static int driver_error(struct engine *en, struct backend *b, struct call *c, const char *slot, int r, struct error *e)
 {
 	if (e->kind == ERR_NONE)
 		error_errno(e, r < 0 ? -r : EIO, "%s of driver %s failed and did not say why", slot, b->driver);
+	if (e->kind != ERR_BACKEND_DOWN && went_away(b, c, slot, e))
+		c->undecided = true;
 	if (e->kind == ERR_BACKEND_DOWN || e->err == ETIMEDOUT)
 		backend_set_status(en, b, BACKEND_DOWN, e->message);
 	say_where(b, e);
-	return r < 0 ? r : -EIO;
+	return e->err ? -e->err : -EIO;
 }
 
 static int take_result(struct engine *en, struct backend *b, struct call *c, const char *slot, struct input *in,
@@ -488,22 +531,12 @@ static int take_result(struct engine *en, struct backend *b, struct call *c, con
 	return 0;
 }
 
-static double driver_begins(const struct backend *b, struct call *c)
-{
-	double now = text_monotonic();
-
-	atomic_store_explicit(&c->driver_of, b->name, memory_order_relaxed);
-	atomic_store_explicit(&c->driver_since, (int64_t)(now * 1000), memory_order_release);
-	atomic_store_explicit(&c->phase, CALL_DRIVER, memory_order_relaxed);
-	return now;
-}
-
 /* What took longer than driver_timeout counts as failed, whatever it says; the next init_host sees what it left. */
 static int driver_ended(struct backend *b, struct call *c, const char *slot, double began, int r, struct error *e)
 {
 	double took = text_monotonic() - began, most = settings_seconds(b->settings, "driver_timeout");
 
-	atomic_store_explicit(&c->driver_since, 0, memory_order_release);
+	driver_ends(c);
 	if (took <= most)
 		return r;
 	return error_set(e, ERR_DRIVER_FAILED, ETIMEDOUT,
@@ -540,7 +573,7 @@ int backend_invoke(struct engine *en, struct backend *b, struct call *c, const c
 		json_decref(res.values);
 		driver_work_free(res.work);
 		input_free(in);
-		return driver_error(en, b, slot, r, e);
+		return driver_error(en, b, c, slot, r, e);
 	}
 	return take_result(en, b, c, slot, in, &res, ret, e);
 }
@@ -565,7 +598,7 @@ int backend_finish(struct engine *en, struct backend *b, struct call *c, json_t 
 		json_decref(res.values);
 		driver_work_free(res.work);
 		work_free(w);
-		return driver_error(en, b, c->slot, r, e);
+		return driver_error(en, b, c, c->slot, r, e);
 	}
 	in = work_take_input(w);
 	work_free(w);

@@ -86,6 +86,7 @@ struct call {
 	struct work *work;
 	const char *slot; /* whose long work it is */
 	bool committed;   /* the intent is durable */
+	bool undecided;   /* its backend went away in the middle: its intent stays, for the next init_host */
 	bool recorded;    /* one without an intent: its row is in the store */
 	bool dry_run;     /* pre hooks and the driver's look, nothing else */
 	bool answered;    /* `answer` (or `err`) holds: nothing more to do */

@@ -388,12 +388,28 @@ static void run_post(struct engine *en, struct call *c)
 	}
 }
 
+/* The intent stays as a crash would have left it: when the backend is back, its init_host finishes or undoes it. */
+static void leave_open(struct engine *en, struct call *c)
+{
+	error_prefix(&c->err,
+		     "the backend went away while it was at work, and what became of this %s is decided when "
+		     "it is back",
+		     c->method->name);
+	tell_error_hooks(c);
+	record_end(c);
+	send_back(en, c);
+}
+
 static void call_complete(struct engine *en, struct call *c, int r, struct error *e)
 {
 	_cleanup_error_ struct error store_error = ERROR_INIT;
 
 	if (r < 0)
 		set_error(c, e, "driver");
+	if (c->result < 0 && c->undecided && c->committed) {
+		leave_open(en, c);
+		return;
+	}
 	if (!c->results)
 		c->results = json_object();
 	if (c->committed || c->method->kind == METHOD_HOOKED || c->method->ops->settle) {

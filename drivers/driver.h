@@ -8,7 +8,8 @@
  * with the data (copying, sending, measuring a tree) is handed back as `struct driver_work`.
  * Durability: when a slot returns 0, what it did is on stable storage.
  * Repeats: every slot may be called again after a crash with the same call->id: it finishes or finds its work done. A
- * delete of what is not there is success, as long as the backend itself is there; ERR_BACKEND_DOWN says it is not. */
+ * delete of what is not there is success, as long as the backend itself is there; ERR_BACKEND_DOWN says it is not, and
+ * that the call changed nothing. */
 #ifndef DRIVERS_DRIVER_H
 #define DRIVERS_DRIVER_H
 
@@ -178,6 +179,10 @@ struct share_driver_ops {
 	/* Ours. Values: "objects": [{"kind": "share" or "snapshot", "id", "name"?, "provider_location"}]: all that is
 	 * marked as the daemon's on this backend. */
 	driver_slot *list_objects;
+	/* Ours, asked after another slot failed: 0 while the backend is there and takes changes, else ERR_BACKEND_DOWN.
+	 * Then the failed call is not blamed on its object: what became of it is decided when the backend is back, by
+	 * get_share_status. Values: none */
+	driver_slot *check_backend;
 };
 
 #endif

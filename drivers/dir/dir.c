@@ -233,4 +233,5 @@ const struct share_driver_ops dir_driver = {
 	.get_share_status = get_share_status,
 	.get_share_usage = get_share_usage,
 	.list_objects = dir_list_objects,
+	.check_backend = dir_check_backend,
 };

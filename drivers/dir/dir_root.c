@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define MARK "backend"
 
@@ -203,12 +204,23 @@ static int open_subdirs(struct dir_root *r, struct error *e)
 	return 0;
 }
 
+/* Before a call has changed anything: where it could not end, it does not begin. */
+static int check_writable(const struct dir_root *r, struct error *e)
+{
+	struct statvfs vfs;
+
+	if (fstatvfs(r->fd, &vfs) < 0)
+		return error_set(e, ERR_BACKEND_DOWN, errno, "root %s of backend \"%s\" cannot be looked at: %s",
+				 r->b->root, r->b->name, strerror(errno));
+	return vfs.f_flag & ST_RDONLY ? down(r->b, EROFS, e, "is mounted read-only: mount it for writing") : 0;
+}
+
 int dir_root_open(const struct dir_backend *b, struct dir_root *ret, struct error *e)
 {
 	_cleanup_root_ struct dir_root r = DIR_ROOT_INIT;
 	int n;
 
-	if ((n = open_marked(b, &r, e)) < 0 || (n = open_subdirs(&r, e)) < 0)
+	if ((n = open_marked(b, &r, e)) < 0 || (n = open_subdirs(&r, e)) < 0 || (n = check_writable(&r, e)) < 0)
 		return n;
 	*ret = r;
 	r = DIR_ROOT_INIT;

@@ -31,7 +31,7 @@ struct dir_root {
 #define DIR_ROOT_INIT  ((struct dir_root){ NULL, -1, -1, -1, -1, -1, -1 })
 #define _cleanup_root_ __attribute__((__cleanup__(dir_root_close)))
 
-/* -ENODEV with ERR_BACKEND_DOWN when the root is missing, or carries no mark or another backend's. */
+/* ERR_BACKEND_DOWN when the root is missing, carries no mark or another backend's, or is mounted read-only. */
 int dir_root_open(const struct dir_backend *b, struct dir_root *ret, struct error *e);
 void dir_root_close(struct dir_root *r);
 /* Makes what is missing of the private directories and, where `may_mark`, of the mark. The same errors. */

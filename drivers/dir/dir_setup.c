@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 int dir_do_setup(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
@@ -40,12 +39,6 @@ static int unfit(const struct dir_backend *b, int err, const char *what, struct 
 
 static int check_writable(const struct dir_root *r, struct error *e)
 {
-	struct statvfs vfs;
-
-	if (fstatvfs(r->fd, &vfs) < 0)
-		return unfit(r->b, errno, "cannot be looked at", e);
-	if (vfs.f_flag & ST_RDONLY)
-		return unfit(r->b, EROFS, "is mounted read-only; mount it for writing", e);
 	if (faccessat(r->fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
 		return unfit(r->b, errno, "cannot be written by the daemon's user; chown it, or run the daemon as root",
 			     e);
@@ -134,4 +127,31 @@ int dir_check_for_setup_error(void *backend, const struct driver_call *call, str
 	probe_clear(fd);
 	(void)dir_staging_discard(&r, PROBE, NULL);
 	return n;
+}
+
+/* ---- whether it is still there ---- */
+
+/* Is this about what is left on the file system, or of the daemon's own means, rather than about the disk? */
+static bool is_shortage(int err)
+{
+	return err == ENOSPC || err == EDQUOT || err == EMFILE || err == ENFILE || err == ENOMEM;
+}
+
+int dir_check_backend(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_root_ struct dir_root r = DIR_ROOT_INIT;
+	_cleanup_close_ int fd = -1;
+	int n = dir_root_open(backend, &r, e);
+
+	(void)call, (void)ret;
+	if (n < 0)
+		return n;
+	n = dir_staging_make(&r, PROBE, &fd, NULL);
+	if (n == 0)
+		n = path_fsync(fd);
+	if (n == 0)
+		n = dir_staging_discard(&r, PROBE, NULL);
+	if (n == 0 || is_shortage(-n))
+		return 0;
+	return unfit(r.b, -n, "takes no changes any more; look at its disk and at the kernel's log", e);
 }

@@ -270,6 +270,8 @@ static int shrink_measured(void *backend, void *data, const struct driver_call *
 	int n;
 
 	(void)data, (void)ret;
+	if ((n = dir_root_open(backend, &r, e)) < 0)
+		return n;
 	if (failure)
 		return dir_work_failed(failure, e);
 	if ((uint64_t)used > call->new_size_bytes)
@@ -278,8 +280,7 @@ static int shrink_measured(void *backend, void *data, const struct driver_call *
 				 " bytes): remove files first",
 				 call->share->name, text_format_size((uint64_t)used, has), used,
 				 text_format_size(call->new_size_bytes, asked), call->new_size_bytes);
-	n = dir_root_open(backend, &r, e);
-	return n < 0 ? n : resize(&r, call, e);
+	return resize(&r, call, e);
 }
 
 int dir_shrink_share(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)

@@ -153,7 +153,9 @@ static int fail(const struct sim *s, const char *slot, int err, struct error *e)
 {
 	enum error_kind kind;
 
-	if (err == ENOSPC || err == EDQUOT)
+	if (strcmp(slot, "check_backend") == 0)
+		kind = ERR_BACKEND_DOWN;
+	else if (err == ENOSPC || err == EDQUOT)
 		kind = ERR_NO_SPACE;
 	else if (err == ENOENT)
 		kind = ERR_NOT_FOUND;
@@ -448,6 +450,7 @@ SLOT(get_periodic_hook_data, true, periodic_data)
 SLOT(get_share_status, true, status)
 SLOT(get_share_usage, true, usage)
 SLOT(list_objects, true, no_objects)
+SLOT(check_backend, false, no_values)
 
 extern const struct share_driver_ops sim_driver;
 const struct share_driver_ops sim_driver = {
@@ -494,4 +497,5 @@ const struct share_driver_ops sim_driver = {
 	.get_share_status = sim_get_share_status,
 	.get_share_usage = sim_get_share_usage,
 	.list_objects = sim_list_objects,
+	.check_backend = sim_check_backend,
 };
