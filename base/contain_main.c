@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,14 +95,27 @@ static int find_user(const char *user, struct identity *id)
 	return find_groups(pw->pw_name, id);
 }
 
+/* What a daemon without root was given is for its own user alone; only root's goes by itself on a switch. */
+static int drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || syscall(SYS_capset, &header, none) < 0)
+		return errno;
+	return 0;
+}
+
 static int switch_user(const struct identity *id)
 {
+	bool was_root = geteuid() == 0;
+
 	if (!id->change)
 		return 0;
 	if (setgroups((size_t)id->n_groups, id->groups) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
 	    setresuid(id->uid, id->uid, id->uid) < 0)
 		return errno;
-	return 0;
+	return was_root ? 0 : drop_capabilities();
 }
 
 static void default_signals(void)
@@ -113,12 +128,26 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The daemon may be spared when memory runs out; what it runs is not. */
+static void be_no_dearer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char text[16] = "";
+
+	if (fd < 0)
+		return;
+	if (read(fd, text, sizeof(text) - 1) > 0 && text[0] == '-')
+		(void)!pwrite(fd, "0", 1, 0);
+	close(fd);
+}
+
 /* In the child: becomes the program, or says why not. */
 static _Noreturn void become(const struct identity *id, char **argv, pid_t helper, int report)
 {
 	struct failure f = { .word = CONTAIN_NO_SWITCH };
 
 	setsid();
+	be_no_dearer();
 	f.err = switch_user(id);
 	if (f.err == 0) {
 		/* Should the helper be killed, at least the program itself goes with it. After the switch: that

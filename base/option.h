@@ -19,6 +19,7 @@ enum option_flag {
 	OPTION_FIXED = 1 << 1,     /* a reload that changes it is refused */
 	OPTION_ABOVE_MIN = 1 << 2, /* min itself is not allowed */
 	OPTION_ABSOLUTE = 1 << 3,  /* a path from "/" */
+	OPTION_USER = 1 << 4,      /* programs run as this user: refused where the daemon may not become him */
 };
 
 struct option {

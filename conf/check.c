@@ -2,12 +2,14 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/privilege.h"
 #include "base/text.h"
 #include "conf/near.h"
 #include "conf/relate.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Where else in the file an option of that name may stand; NULL: nowhere. Owned by the caller. */
 static char *belongs_elsewhere(const struct conf_schema *schema, enum schema_scope scope, const char *name)
@@ -71,6 +73,18 @@ static char *check_free_list(const struct value *v)
 	return NULL;
 }
 
+/* A hook that could never run is found here rather than at its first call. NULL: all is well. Owned by the caller. */
+static char *check_user(const struct value *v)
+{
+	uid_t uid;
+
+	if (privilege_users() || !*v->text || text_parse_user(v->text, &uid, NULL) < 0 || uid == geteuid())
+		return NULL;
+	return xasprintf("the daemon may not run programs as user %s; under systemd its unit needs the drop-in run-as "
+			 "(see sharesd(8)), else run the daemon as root",
+			 v->text);
+}
+
 static void check_option(struct checked *s, const struct conf_schema *schema, const struct raw_option *raw, bool broken,
 			 struct fault_list *faults)
 {
@@ -92,6 +106,8 @@ static void check_option(struct checked *s, const struct conf_schema *schema, co
 	}
 	if (value_parse(o, raw->values, raw->n, &v, &reason) == 0 && is_free_list(o))
 		reason = check_free_list(&v);
+	if (!reason && o->flags & OPTION_USER)
+		reason = check_user(&v);
 	if (reason) {
 		fault_add(faults, raw->line, s->raw, raw->name, "%s", reason);
 		value_clear(&v);

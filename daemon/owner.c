@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/jsonx.h"
+#include "base/privilege.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ static int find_uid(const struct backend *b, const struct call *c, uid_t *ret, s
 	else if (*fallback)
 		return parse_user("default_uid", fallback, ret, e);
 	else
-		*ret = c->who.known && geteuid() == 0 ? c->who.uid : geteuid();
+		*ret = c->who.known && privilege_files() ? c->who.uid : geteuid();
 	return 0;
 }
 
@@ -50,7 +51,7 @@ static int find_gid(const struct backend *b, const struct call *c, gid_t *ret, s
 	else if (*fallback)
 		return parse_group("default_gid", fallback, ret, e);
 	else
-		*ret = c->who.known && geteuid() == 0 ? c->who.gid : getegid();
+		*ret = c->who.known && privilege_files() ? c->who.gid : getegid();
 	return 0;
 }
 
@@ -72,9 +73,9 @@ int owner_of_new(const struct backend *b, const struct call *c, struct owner *re
 
 	if ((r = find_uid(b, c, &o.uid, e)) < 0 || (r = find_gid(b, c, &o.gid, e)) < 0)
 		return r;
-	if (geteuid() != 0 && o.uid != geteuid())
+	if (!privilege_files() && o.uid != geteuid())
 		return refuse(e, "uid", o.uid);
-	if (geteuid() != 0 && o.gid != getegid() && !group_member(o.gid))
+	if (!privilege_files() && o.gid != getegid() && !group_member(o.gid))
 		return refuse(e, "gid", o.gid);
 	o.mode = settings_mode(b->settings, "default_mode");
 	if (mode)

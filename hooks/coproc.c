@@ -25,6 +25,7 @@ static const struct option coproc_options[] = {
 	{ .name = "coproc_user",
 	  .type = OPTION_STRING,
 	  .fallback = "",
+	  .flags = OPTION_USER,
 	  .help = "User that processes of the module coproc run as; the daemon's own without it." },
 	{ 0 },
 };

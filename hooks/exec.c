@@ -35,6 +35,7 @@ static const struct option exec_options[] = {
 	{ .name = "exec_user",
 	  .type = OPTION_STRING,
 	  .fallback = "",
+	  .flags = OPTION_USER,
 	  .help = "User that hook programs of the module exec run as; the daemon's own without it." },
 	{ 0 },
 };

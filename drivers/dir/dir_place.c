@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/privilege.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -123,7 +124,7 @@ static int check_directory(const struct search *s, struct error *e)
 
 	if (fstatat(s->fd, DIR_META, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return error_param(e, PARAM, "%s is the root of a backend", s->location);
-	if (geteuid() == 0 || s->st.st_uid == geteuid())
+	if (privilege_files() || s->st.st_uid == geteuid())
 		return 0;
 	error_set(e, ERR_NOT_SUPPORTED, EPERM,
 		  "%s belongs to user %u, and the daemon runs as user %u: only root can manage directories of others",

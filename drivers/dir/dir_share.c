@@ -5,6 +5,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/privilege.h"
 #include "base/text.h"
 #include "drivers/dir/dir_acl.h"
 #include "drivers/dir/dir_manage.h"
@@ -58,7 +59,7 @@ static int check_owner(const struct driver_share *s, struct error *e)
 {
 	uid_t me = geteuid();
 
-	if (me == 0 || s->uid == me)
+	if (privilege_files() || s->uid == me)
 		return 0;
 	error_set(e, ERR_NOT_SUPPORTED, EPERM,
 		  "user %u cannot own a share here: the daemon runs as user %u, and only root gives directories to "

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { NOBODY = 65534, OTHER = 4711 };
@@ -177,6 +178,37 @@ START_TEST(places_of_others)
 }
 END_TEST
 
+/* A hook that could never run refuses the conf file, with what is missing. */
+START_TEST(users_of_hooks)
+{
+	static const char *const options[] = { "exec_user", "coproc_user" };
+
+	for (int i = 0; i < 2; i++) {
+		struct fixture *f = fixture_new(HOME);
+		char body[256];
+
+		snprintf(body, sizeof body, HOME "hook \"h\" { run = \"exec:@DIR@/hook\" %s = \"%s\" }\n", options[i],
+			 geteuid() == OTHER ? "root" : "4711");
+		fixture_conf(f, body);
+		fixture_spawn(f, NULL, geteuid() == 0 ? NOBODY : (uid_t)-1);
+		ck_assert(fixture_wait_end(f, 20));
+		ck_assert(WIFEXITED(f->status));
+		ck_assert_int_eq(WEXITSTATUS(f->status), 78);
+		ck_assert(fixture_log_has(f, options[i]));
+		ck_assert(fixture_log_has(f, "run-as"));
+		fixture_free(f);
+	}
+	/* Its own user is always fine. */
+	struct fixture *f = fixture_new(HOME);
+	char body[256];
+
+	snprintf(body, sizeof body, HOME "exec_user = \"%u\"\n", (unsigned)daemon_uid());
+	fixture_conf(f, body);
+	start(f);
+	fixture_free(f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("unprivileged");
@@ -188,6 +220,7 @@ int main(void)
 	tcase_add_test(t, at_home);
 	tcase_add_test(t, others_cannot_be_given_anything);
 	tcase_add_test(t, places_of_others);
+	tcase_add_test(t, users_of_hooks);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

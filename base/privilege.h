@@ -1,0 +1,13 @@
+/* What this process may do beyond what its user may. A capability counts, not being root: a unit gives the daemon's
+ * user a few, and root in a container may have few. Asked anew each time. Any thread. */
+#ifndef BASE_PRIVILEGE_H
+#define BASE_PRIVILEGE_H
+
+#include <stdbool.h>
+
+/* May it own, read and change the files of all users? */
+bool privilege_files(void);
+/* May it run programs as any user? */
+bool privilege_users(void);
+
+#endif
