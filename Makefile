@@ -41,6 +41,8 @@ E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/%,$(wildcard tests/e2e/test_*.c)
 TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
 TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
 MANUALS  := $(O)/man/sharesd.conf.5 $(O)/man/sharesd-rpc.7
+UNITS    := $(addprefix $(O)/systemd/,sharesd.service sharesd.socket sharesd@.service sharesd@.socket)
+PAGES    := $(MANUALS) daemon/sharesd.8 client/sharesctl.1
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
 SOAK     := $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/*.c))
 DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/soak tests/plugins
@@ -60,12 +62,13 @@ SANITIZED := OPT="-O1 -g"
 ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan lint format bench soak install clean everything tidy FORCE \
+.PHONY: help all deps demo test asan tsan lint format bench soak install install-built uninstall clean everything \
+	tidy FORCE \
 	stage-plain stage-asan stage-tsan stage-lint
 # Objects that only a chain of rules asks for are kept too.
 .SECONDARY:
 
-all: $(PROGRAMS) $(MANUALS) ## the programs, in build/ (sharesd, sharesctl and their helpers)
+all: $(PROGRAMS) $(MANUALS) $(UNITS) ## the programs, in build/ (sharesd, sharesctl and their helpers)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -205,6 +208,9 @@ $(O)/tests/soak/soak: $(SOAK) $(O)/tests/bench/bench_place.o $(O)/libsharesd.a
 HEADERS  := base/error.h base/option.h conf/settings.h drivers/driver.h hooks/hook.h
 INCLUDE  := $(DESTDIR)$(PREFIX)/include/sharesd
 SHARE    := $(DESTDIR)$(PREFIX)/share
+DOC      := $(SHARE)/doc/sharesd
+UNITDIR  := $(DESTDIR)$(PREFIX)/lib/systemd/system
+SYSUSERS := $(DESTDIR)$(PREFIX)/lib/sysusers.d/sharesd.conf
 
 define PKG_CONFIG
 Name: sharesd
@@ -214,23 +220,43 @@ Requires: jansson
 Cflags: -I$(PREFIX)/include/sharesd
 endef
 
-install: all ## installs below DESTDIR: programs, headers, unit, manual
+# The units of the one daemon and those of instances differ in names only.
+unit = sed -e '/^\# Makes /d' -e 's|@PREFIX@|$(PREFIX)|' -e 's|@NAME@|$(1)|' -e 's|@CONF@|$(SYSCONF)/sharesd/$(2).conf|' \
+	-e 's|@SOCKET_UNIT@|$(3)|' -e 's|@DESCRIPTION@|$(4)|' $< >$@
+$(O)/systemd/sharesd.%: systemd/sharesd.%.in $(O)/flags
+	@mkdir -p $(@D)
+	@$(call unit,sharesd,sharesd,sharesd.socket,Share service)
+$(O)/systemd/sharesd@.%: systemd/sharesd.%.in $(O)/flags
+	@mkdir -p $(@D)
+	@$(call unit,sharesd-%i,%i,sharesd@%i.socket,Share service %i)
+
+install: all ## installs below DESTDIR: programs, units, manual, headers, examples; a conf file that is there stays
+	+@$(SUB) install-built
+# As it is, so that a test can use it beside others that run.
+install-built:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(O)/sharesd
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(O)/sharesctl
 	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree
 	for h in $(HEADERS); do install -D -m 0644 $$h $(INCLUDE)/$$h || exit 1; done
-	install -d $(SHARE)/pkgconfig $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONF)/sharesd
+	install -d $(SHARE)/pkgconfig $(DESTDIR)$(SYSCONF)/sharesd/hooks
 	$(file >$(O)/sharesd.pc,$(PKG_CONFIG))
 	install -m 0644 -t $(SHARE)/pkgconfig $(O)/sharesd.pc
-	sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|' -e 's|/etc/|$(SYSCONF)/|' systemd/sharesd.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/sharesd.service
+	install -D -m 0644 -t $(UNITDIR) $(UNITS)
+	install -D -m 0644 -t $(SHARE)/sharesd/systemd systemd/run-as.conf systemd/network.conf
+	install -D -m 0644 systemd/sysusers.conf $(SYSUSERS)
 	install -D -m 0644 client/sharesctl.bash $(SHARE)/bash-completion/completions/sharesctl
-	for m in client/sharesctl.1 daemon/sharesd.8 $(MANUALS); do install -D -m 0644 -t $(SHARE)/man/man$${m##*.} $$m || exit 1; done
-	install -D -m 0644 -t $(SHARE)/doc/sharesd README.md LICENSE
-	install -D -m 0755 -t $(SHARE)/doc/sharesd/examples/hooks hooks/examples/*
-	install -D -m 0644 -t $(SHARE)/doc/sharesd/examples conf/sharesd.conf
+	for m in $(PAGES); do install -D -m 0644 -t $(SHARE)/man/man$${m##*.} $$m || exit 1; done
+	install -D -m 0644 -t $(DOC) README.md LICENSE
+	install -D -m 0755 -t $(DOC)/examples/hooks hooks/examples/*
+	install -D -m 0644 -t $(DOC)/examples conf/sharesd.conf
 	[ -e $(DESTDIR)$(SYSCONF)/sharesd/sharesd.conf ] || \
 		install -m 0644 -t $(DESTDIR)$(SYSCONF)/sharesd conf/sharesd.conf
+
+uninstall: ## removes what install made, but for conf files and what the daemon keeps
+	rm -f $(DESTDIR)$(PREFIX)/sbin/sharesd $(DESTDIR)$(PREFIX)/bin/sharesctl $(SHARE)/pkgconfig/sharesd.pc $(SYSUSERS) \
+		$(SHARE)/bash-completion/completions/sharesctl $(addprefix $(UNITDIR)/,$(notdir $(UNITS)))
+	for m in $(notdir $(PAGES)); do rm -f $(SHARE)/man/man$${m##*.}/$$m; done
+	rm -rf $(DESTDIR)$(LIBEXEC) $(INCLUDE) $(DOC) $(SHARE)/sharesd
 
 clean: ## removes what was built
 	rm -rf $(O)
