@@ -40,9 +40,9 @@ UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.
 E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/%,$(wildcard tests/e2e/test_*.c))
 TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
 TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
-MANUALS  := $(O)/man/sharesd.conf.5 $(O)/man/sharesd-rpc.7
+MANUALS  := $(addprefix $(O)/man/,sharesd.8 sharesd.conf.5 sharesd-rpc.7)
 UNITS    := $(addprefix $(O)/systemd/,sharesd.service sharesd.socket sharesd@.service sharesd@.socket)
-PAGES    := $(MANUALS) daemon/sharesd.8 client/sharesctl.1
+PAGES    := $(MANUALS) client/sharesctl.1
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
 SOAK     := $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/*.c))
 DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/soak tests/plugins
@@ -127,7 +127,7 @@ stage-tsan:
 stage-lint:
 	+@$(SUB) $(MANUALS)
 	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint
-	@mandoc -T lint -W warning $(MANUALS) daemon/sharesd.8 || echo manual >>$(O)/lint
+	@mandoc -T lint -W warning $(PAGES) || echo manual >>$(O)/lint
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/answers.h"
@@ -94,9 +95,9 @@ static void tell_of_change(struct engine *en, const struct backend *b, enum back
 				   jsonx_string(status == BACKEND_DOWN ? reason : NULL));
 
 	if (status == BACKEND_DOWN)
-		log_warning("backend \"%s\" is down: %s", b->name, reason);
+		log_kind(LOG_LEVEL_WARNING, LOG_KIND_BACKEND_DOWN, "backend \"%s\" is down: %s", b->name, reason);
 	else
-		log_notice("backend \"%s\" is up", b->name);
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_BACKEND_UP, "backend \"%s\" is up", b->name);
 	record_event(en, status == BACKEND_DOWN ? "backend.down" : "backend.up", about);
 }
 

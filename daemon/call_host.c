@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "daemon/access.h"
 #include "daemon/call_run.h"
@@ -254,8 +255,9 @@ static int put_rules_in_force(struct engine *en, struct call *c, json_t *share, 
 		return r;
 	}
 	if (r < 0) {
-		log_error("the access rules of share \"%s\" could not be put in force: %s", jsonx_str(share, "name"),
-			  e.message);
+		log_kind(LOG_LEVEL_ERROR, LOG_KIND_RULES_FAILED,
+			 "the access rules of share \"%s\" could not be put in force: %s", jsonx_str(share, "name"),
+			 e.message);
 		note_failed(c, share, e.message);
 		json_array_append_new(json_object_get(c->extra, "rules_failed"),
 				      jsonx_pack("{s:O,s:O,s:s}", "share_id", json_object_get(share, "id"),

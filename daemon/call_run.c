@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/answers.h"
@@ -623,7 +624,8 @@ static int resolve(struct engine *en, struct call *c, struct error *e)
 static int pre_hooks(struct engine *en, struct call *c, struct error *e)
 {
 	if (c->skip_hooks) {
-		log_notice("%s runs without hooks: asked for by uid %u", c->method->name, (unsigned)c->who.uid);
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_HOOKS_SKIPPED, "%s runs without hooks: asked for by uid %u",
+			 c->method->name, (unsigned)c->who.uid);
 		call_event(c, "hooks.skipped", jsonx_pack("{s:s}", "method", c->method->name));
 	}
 	begin_hooks(en, c);

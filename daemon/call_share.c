@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/access.h"
@@ -119,7 +120,8 @@ static int forgive(const struct call *c, int r, struct error *e)
 {
 	if (r >= 0 || !jsonx_bool(c->params, "force"))
 		return r;
-	log_warning("%s goes on by force, and leaves an orphan: %s", c->method->name, e->message);
+	log_kind(LOG_LEVEL_WARNING, LOG_KIND_ORPHAN_LEFT, "%s goes on by force, and leaves an orphan: %s",
+		 c->method->name, e->message);
 	error_clear(e);
 	return 0;
 }

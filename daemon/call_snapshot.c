@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/access.h"
@@ -340,7 +341,8 @@ static int delete_drive(struct engine *en, struct call *c, struct error *e)
 	if (r >= 0 || (e->kind != ERR_NOT_FOUND && !force))
 		return r;
 	if (e->kind != ERR_NOT_FOUND)
-		log_warning("delete_snapshot goes on by force, and leaves an orphan: %s", e->message);
+		log_kind(LOG_LEVEL_WARNING, LOG_KIND_ORPHAN_LEFT,
+			 "delete_snapshot goes on by force, and leaves an orphan: %s", e->message);
 	error_clear(e);
 	return 0;
 }

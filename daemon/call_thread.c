@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "daemon/backend.h"
 #include "daemon/call_run.h"
@@ -136,7 +137,8 @@ static void take_conf(struct engine *en, struct conf *conf)
 	_cleanup_error_ struct error e = ERROR_INIT;
 
 	if (backends_apply(en, conf, &e) < 0)
-		log_error("the new conf file is not wholly in force: %s", e.message);
+		log_kind(LOG_LEVEL_ERROR, LOG_KIND_CONF_REFUSED, "the new conf file is not wholly in force: %s",
+			 e.message);
 	/* First of all in the queue: changes that wait there find their backends set up. */
 	for (struct backend *b = en->backends; b; b = b->next) {
 		struct call *c;

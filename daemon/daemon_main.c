@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 	struct conf *conf = NULL;
 	enum log_level level;
 	int r, n_fds;
-	int fds[8];
+	int fds[16]; /* one more than are served is enough to refuse them */
 
 	mem_setup();
 	json_object_seed(0);
@@ -76,9 +76,9 @@ int main(int argc, char **argv)
 		log_set_level(level);
 	crash_setup();
 	n_fds = sd_listen_fds(1);
-	for (int i = 0; i < n_fds && i < 8; i++)
+	for (int i = 0; i < n_fds && i < 16; i++)
 		fds[i] = SD_LISTEN_FDS_START + i;
-	r = loop_run(args.conf, conf, fds, n_fds > 8 ? 8 : n_fds);
+	r = loop_run(args.conf, conf, fds, n_fds > 16 ? 16 : n_fds);
 	conf_unref(conf);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

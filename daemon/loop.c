@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/call_thread.h"
@@ -11,6 +12,7 @@
 #include "daemon/rpc.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
+#include "daemon/status.h"
 #include "daemon/submit.h"
 #include "daemon/timers.h"
 #include "daemon/view.h"
@@ -44,27 +46,13 @@ static void take_answer(struct service *s, struct message *m)
 	rpc_answer(s, m->call);
 }
 
-static void show_status(struct service *s)
-{
-	json_t *b;
-	const char *name;
-	size_t up = 0, n = 0;
-
-	json_object_foreach(view_backends(s->view), name, b)
-	{
-		n++;
-		up += strcmp(jsonx_str(b, "status"), "up") == 0;
-	}
-	sd_notifyf(0, "STATUS=%zu of %zu backends up", up, n);
-}
-
 static void take_backend(struct service *s, struct message *m)
 {
 	const char *status = m->json ? jsonx_str(m->json, "status") : "gone";
 
 	timers_backend(s->timers, m->name, status);
 	view_set_backend(s->view, m->name, take_ptr(m->json));
-	show_status(s);
+	status_show(s->status, s->view);
 }
 
 static void take_message(struct running *run, struct message *m)
@@ -148,8 +136,9 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 	(void)what;
 	if (run->s.stopping)
 		return;
-	log_notice("stopping (%s): the running call is finished first", strsignal((int)signal));
-	sd_notify(0, "STOPPING=1");
+	log_kind(LOG_LEVEL_NOTICE, LOG_KIND_STOPPING, "stopping (%s): the running call is finished first",
+		 strsignal((int)signal));
+	status_stopping(run->s.status);
 	run->s.stopping = true;
 	server_stop_listening(run->s.server);
 	queue_push_front(run->s.in, message_new(MSG_STOP));
@@ -175,8 +164,8 @@ static int load_again(struct service *s, struct conf **ret)
 	conf_faults_clear(&faults);
 	conf_faults_clear(&warnings);
 	if (r < 0) {
-		log_error("%s is not taken, the old one stays in force: %s", s->conf_path,
-			  e.message ? e.message : strerror(-r));
+		log_kind(LOG_LEVEL_ERROR, LOG_KIND_CONF_REFUSED, "%s is not taken, the old one stays in force: %s",
+			 s->conf_path, e.message ? e.message : strerror(-r));
 		conf_unref(conf);
 		return r;
 	}
@@ -205,11 +194,16 @@ static void on_reload(evutil_socket_t signal, short what, void *arg)
 	struct conf *conf, *old = s->conf;
 	struct message *m;
 	enum log_level level;
+	int r;
 
 	(void)signal;
 	(void)what;
-	sd_notify(0, "RELOADING=1");
-	if (!s->stopping && load_again(s, &conf) == 0) {
+	if (s->stopping)
+		return;
+	status_reloading(s->status);
+	r = load_again(s, &conf);
+	status_refused(s->status, r < 0);
+	if (r == 0) {
 		s->conf = conf;
 		if (log_level_from_name(settings_string(conf_top(conf), "log_level"), &level) == 0)
 			log_set_level(level);
@@ -221,9 +215,9 @@ static void on_reload(evutil_socket_t signal, short what, void *arg)
 		m->conf = conf_ref(conf);
 		queue_push(s->in, m);
 		conf_unref(old);
-		log_notice("%s is in force", s->conf_path);
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_CONF_TAKEN, "%s is in force", s->conf_path);
 	}
-	sd_notify(0, "READY=1");
+	status_ready(s->status, s->view);
 }
 
 /* ---- start ---- */
@@ -238,8 +232,7 @@ static int start_engine(struct running *run, struct store *writer)
 
 	m->conf = conf_ref(run->s.conf);
 	queue_push(run->s.in, m);
-	/* Signals are the loop's. */
-	/* A fault of ours is reported where it happens. */
+	/* Signals are the loop's. A fault of ours is reported where it happens. */
 	sigfillset(&all);
 	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
 		sigdelset(&all, faults[i]);
@@ -269,7 +262,7 @@ static void report_stuck(void *data, const json_t *call, const char *backend, do
 		"its driver has not come back from %s for %.0f s (driver_timeout); changes wait for it", method, took);
 	json_t *shown = view_backend(s->view, backend) ? json_copy(view_backend(s->view, backend)) : NULL;
 
-	log_error("backend \"%s\" is down: %s", backend, reason);
+	log_kind(LOG_LEVEL_ERROR, LOG_KIND_BACKEND_STUCK, "backend \"%s\" is down: %s", backend, reason);
 	service_event(s, "backend.stuck",
 		      jsonx_pack("{s:s,s:s,s:s}", "name", backend, "method", method, "status_reason", reason));
 	if (!shown)
@@ -277,7 +270,7 @@ static void report_stuck(void *data, const json_t *call, const char *backend, do
 	json_object_set_new(shown, "status", json_string("down"));
 	json_object_set_new(shown, "status_reason", json_string(reason));
 	view_set_backend(s->view, backend, shown);
-	show_status(s);
+	status_show(s->status, s->view);
 }
 
 static void on_watch(evutil_socket_t fd, short what, void *arg)
@@ -350,6 +343,7 @@ static void tear_down(struct running *run)
 	queue_free(run->s.in);
 	queue_free(run->s.out);
 	view_free(run->s.view);
+	status_free(run->s.status);
 	roles_clear(&run->s.roles);
 	conf_unref(run->s.conf);
 	event_base_free(run->s.base);
@@ -381,6 +375,7 @@ static int set_up(struct running *run, const int *fds, int n_fds, struct error *
 	}
 	roles_load(&run->s.roles, conf_top(run->s.conf));
 	run->s.view = view_new();
+	run->s.status = status_new();
 	show_new_backends(&run->s);
 	run->s.timers = timers_new(&run->s);
 	add_events(run);
@@ -409,14 +404,15 @@ int loop_run(const char *conf_path, struct conf *conf, const int *fds, int n_fds
 	run.s.out = queue_new();
 	r = set_up(&run, fds, n_fds, &e);
 	if (r < 0) {
-		log_error("cannot start: %s", e.message);
+		log_kind(LOG_LEVEL_ERROR, LOG_KIND_START_FAILED, "cannot start: %s", e.message);
 	} else {
 		watchdog = add_watchdog(&run);
-		log_notice("sharesd " SHARESD_VERSION " listens on %s", settings_string(conf_top(conf), "socket"));
-		sd_notify(0, "READY=1");
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_STARTED, "sharesd " SHARESD_VERSION " listens on %s",
+			 settings_string(conf_top(conf), "socket"));
+		status_ready(run.s.status, run.s.view);
 		event_base_dispatch(run.s.base);
 		pthread_join(run.thread, NULL);
-		log_notice("stopped");
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_STOPPED, "stopped");
 	}
 	if (watchdog)
 		event_free(watchdog);

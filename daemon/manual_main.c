@@ -1,6 +1,7 @@
 /* sharesd-manual: prints the parts of the manual that the tables know, as mdoc, for pages whose text has a line
  * "@OPTIONS@", "@METHODS@", .. where they go. Runs at build time. */
 #include "base/jsonx.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/option.h"
 #include "conf/conf.h"
@@ -195,6 +196,16 @@ static void print_errors(void)
 	printf(".El\n");
 }
 
+static void print_messages(void)
+{
+	printf(".Bl -tag -width Ds\n");
+	for (int k = 0; k < LOG_KIND_COUNT; k++) {
+		printf(".It Li %s Pq %s\n", log_kind_id((enum log_kind)k), log_kind_name((enum log_kind)k));
+		print_line(log_kind_help((enum log_kind)k));
+	}
+	printf(".El\n");
+}
+
 /* ---- pages ---- */
 
 static bool fill_in(const char *line)
@@ -215,6 +226,8 @@ static bool fill_in(const char *line)
 		print_common();
 	else if (strcmp(line, "@ERRORS@\n") == 0)
 		print_errors();
+	else if (strcmp(line, "@MESSAGES@\n") == 0)
+		print_messages();
 	else
 		return false;
 	return true;

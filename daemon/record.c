@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/backend.h"
@@ -31,19 +32,29 @@ static const char *outcome_word(const struct call *c)
 	return c->result < 0 ? error_kind_name(c->err.kind) : "ok";
 }
 
+static enum log_level level_of(const struct call *c)
+{
+	/* What comes of itself again and again, or changes nothing. */
+	bool quiet = c->result >= 0 && (c->origin == HOOK_ORIGIN_TIMER || c->method->kind == METHOD_QUEUED_READ);
+
+	return quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+}
+
 static void log_end(const struct call *c, double seconds)
 {
-	char ms[32];
+	const char *by = c->who.user ? c->who.user : hook_origin_name(c->origin), *id;
+	_cleanup_free_ char *method = xasprintf("SHARESD_METHOD=%s", c->method->name);
+	_cleanup_free_ char *outcome = xasprintf("SHARESD_OUTCOME=%s", outcome_word(c));
+	_cleanup_free_ char *took = xasprintf("SHARESD_DURATION_MS=%.1f", seconds * 1000);
+	_cleanup_free_ char *uid = c->who.known ? xasprintf("SHARESD_UID=%u", (unsigned)c->who.uid) : NULL;
+	const char *const fields[] = { method, outcome, took, uid, NULL };
 
-	snprintf(ms, sizeof ms, "%.1f", seconds * 1000);
+	id = log_kind_id(c->result < 0 ? LOG_KIND_CALL_FAILED : LOG_KIND_CALL_DONE);
 	if (c->result < 0)
-		log_info("%s by %s: %s after %s ms: %s", c->method->name,
-			 c->who.user ? c->who.user : hook_origin_name(c->origin), outcome_word(c), ms, c->err.message);
-	else if (c->origin == HOOK_ORIGIN_TIMER || c->method->kind == METHOD_QUEUED_READ)
-		log_debug("%s: ok after %s ms", c->method->name, ms);
+		log_record(level_of(c), id, fields, "%s by %s: %s after %.1f ms: %s", c->method->name, by,
+			   outcome_word(c), seconds * 1000, c->err.message);
 	else
-		log_info("%s by %s: ok after %s ms", c->method->name,
-			 c->who.user ? c->who.user : hook_origin_name(c->origin), ms);
+		log_record(level_of(c), id, fields, "%s by %s: ok after %.1f ms", c->method->name, by, seconds * 1000);
 }
 
 static json_t *record_json(const struct call *c)

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/methods.h"
@@ -146,8 +147,8 @@ static void note(json_t *list, const struct call *c, const char *fate)
 	if (c->result < 0)
 		json_object_set_new(o, "reason", jsonx_string(c->err.message));
 	json_array_append_new(list, o);
-	log_notice("%s of %s %s was cut off: %s", c->method->name, c->object_kind ? c->object_kind : "object",
-		   c->object_id ? c->object_id : "", fate);
+	log_kind(LOG_LEVEL_NOTICE, LOG_KIND_CALL_RECOVERED, "%s of %s %s was cut off: %s", c->method->name,
+		 c->object_kind ? c->object_kind : "object", c->object_id ? c->object_id : "", fate);
 }
 
 static int recover_row(struct engine *en, struct backend *b, const json_t *row, json_t *list, struct error *e)

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/reply.h"
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 /* A client that does not read what it asked for is not read from either, past this. */
@@ -51,7 +53,7 @@ struct server {
 	struct event *resume;
 	int n_fds;
 	int lock;
-	char *path; /* unlinked at the end; NULL when systemd made the socket */
+	char *path; /* unlinked at the end; NULL when the service manager made the socket */
 	struct conn *conns;
 	size_t n_conns;
 	uint64_t last_id;
@@ -161,7 +163,8 @@ void conn_answered(struct conn *c)
 
 void conn_drop_slow(struct conn *c, const char *why)
 {
-	log_warning("connection of uid %u, pid %d closed: %s", (unsigned)c->who.uid, (int)c->who.pid, why);
+	log_kind(LOG_LEVEL_WARNING, LOG_KIND_CLIENT_DROPPED, "connection of uid %u, pid %d closed: %s",
+		 (unsigned)c->who.uid, (int)c->who.pid, why);
 	service_event(
 		c->server->service, "client.dropped",
 		jsonx_pack("{s:I,s:i,s:s}", "uid", (json_int_t)c->who.uid, "pid", (int)c->who.pid, "reason", why));
@@ -423,8 +426,9 @@ static void turn_away(int fd, enum error_kind kind, const char *text)
 
 static void turn_away_stranger(int fd, const struct requester *who)
 {
-	log_notice("uid %u, pid %d was turned away: in no group of admin_groups or reader_groups", (unsigned)who->uid,
-		   (int)who->pid);
+	log_kind(LOG_LEVEL_NOTICE, LOG_KIND_CLIENT_REFUSED,
+		 "uid %u, pid %d was turned away: in no group of admin_groups or reader_groups", (unsigned)who->uid,
+		 (int)who->pid);
 	turn_away(
 		fd, ERR_PERMISSION_DENIED,
 		"you may not use this daemon: ask its admin to put you into one of its admin_groups or reader_groups");
@@ -587,6 +591,33 @@ void server_reload(struct server *sv)
 		log_warning("socket_mode could not be set on %s: %m", sv->path);
 }
 
+/* Hooks and people look for the daemon where the conf file says. */
+static int take_sockets(struct server *sv, const int *fds, int n, const struct settings *top, struct error *e)
+{
+	const char *path = settings_string(top, "socket");
+	bool found = false;
+
+	if (n > LISTENERS_MAX)
+		return error_set(e, ERR_INTERNAL, E2BIG, "the socket unit has %d sockets: %d at most are served", n,
+				 LISTENERS_MAX);
+	for (int i = 0; i < n; i++) {
+		if (sd_is_socket_unix(fds[i], SOCK_STREAM, 1, NULL, 0) <= 0)
+			return error_set(e, ERR_INTERNAL, EINVAL,
+					 "descriptor %d, which the service manager handed over, is no listening Unix "
+					 "stream socket: correct the socket unit (ListenStream=/PATH)",
+					 fds[i]);
+		found = found || sd_is_socket_unix(fds[i], SOCK_STREAM, 1, path, 0) > 0;
+		listen_on(sv, fds[i]);
+	}
+	if (found)
+		return 0;
+	return error_set(
+		e, ERR_INTERNAL, EINVAL,
+		"the socket unit does not listen on %s: make its ListenStream= and the conf file's `socket` the "
+		"same",
+		path);
+}
+
 int server_new(struct service *s, const struct server_users *users, const int *fds, int n_fds, struct server **ret,
 	       struct error *e)
 {
@@ -599,9 +630,9 @@ int server_new(struct service *s, const struct server_users *users, const int *f
 	sv->lock = -1;
 	sv->resume = evtimer_new(s->base, on_resume, sv);
 	server_reload(sv);
-	for (int i = 0; i < n_fds && i < LISTENERS_MAX; i++)
-		listen_on(sv, fds[i]);
-	if (n_fds == 0)
+	if (n_fds > 0)
+		r = take_sockets(sv, fds, n_fds, top, e);
+	else
 		r = bind_path(sv, settings_string(top, "socket"), settings_mode(top, "socket_mode"), e);
 	if (r < 0) {
 		server_free(sv);

@@ -14,6 +14,7 @@ struct conn;
 struct server;
 struct view;
 struct timers;
+struct status;
 
 struct service {
 	struct event_base *base;
@@ -24,6 +25,7 @@ struct service {
 	struct server *server;
 	struct view *view;
 	struct timers *timers;
+	struct status *status;
 	struct roles roles;
 	char started_at[32];
 	struct event *pump;

@@ -5,6 +5,7 @@
  * a durable commit flushes the log itself, as FULL would. */
 #include "base/crash.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "daemon/store_db.h"
 
@@ -16,7 +17,7 @@
 
 static int fault(struct error *e, const char *what)
 {
-	log_error("%s", what);
+	log_kind(LOG_LEVEL_ERROR, LOG_KIND_STORE_FAILED, "%s", what);
 	return error_set(e, ERR_INTERNAL, EINVAL, "%s: this is a fault in sharesd, please report it", what);
 }
 
@@ -34,7 +35,7 @@ static int break_store(struct store *st, int err, struct error *e)
 		st->broken = xasprintf(
 			"the database %s could not be flushed to its disk (%s): repair the disk, then restart sharesd",
 			st->path, strerror(err));
-		log_error("%s", st->broken);
+		log_kind(LOG_LEVEL_ERROR, LOG_KIND_STORE_FAILED, "%s", st->broken);
 		sqlite3_db_config(st->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	}
 	return is_broken(st, e);

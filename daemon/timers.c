@@ -1,6 +1,7 @@
 #include "daemon/timers.h"
 
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "daemon/submit.h"
 #include "daemon/view.h"
@@ -60,7 +61,8 @@ static void on_periodic(evutil_socket_t fd, short what, void *arg)
 		return;
 	b->ticks = 0;
 	if (b->tick_running) {
-		log_notice("backend \"%s\": a tick of the periodic hooks is dropped, the last one still runs", b->name);
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_TICK_DROPPED,
+			 "backend \"%s\": a tick of the periodic hooks is dropped, the last one still runs", b->name);
 		view_count_dropped_tick(b->all->service->view, b->name);
 		return;
 	}

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "hooks/table.h"
 
@@ -13,8 +14,7 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#define JOURNAL_MESSAGE_ID "5c1b8a0f3d9a4e6db7f2c4a96e0d1b38"
-#define JOURNAL_SOCKET     "/run/systemd/journal/socket"
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 enum { FIELDS_MAX = 12 };
 /* syslog's words for priorities */
@@ -74,11 +74,11 @@ static int journal_event(void *hook, const struct hook_event *ev, json_t **ret, 
 	add(&rec, "SHARESD_UID", uid_text);
 	add(&rec, "SHARESD_EVENT", hook_event_text(ev, NULL));
 	if (access(JOURNAL_SOCKET, F_OK) < 0) {
-		log_record(LOG_LEVEL_INFO, JOURNAL_MESSAGE_ID, NULL, "%s", message);
+		log_kind(LOG_LEVEL_INFO, LOG_KIND_HOOK_EVENT, "%s", message);
 		return 0;
 	}
 	add(&rec, "MESSAGE", message);
-	add(&rec, "MESSAGE_ID", JOURNAL_MESSAGE_ID);
+	add(&rec, "MESSAGE_ID", log_kind_id(LOG_KIND_HOOK_EVENT));
 	add(&rec, "SYSLOG_IDENTIFIER", "sharesd");
 	_cleanup_free_ char *priority = xasprintf("%d", ev->phase == HOOK_ERROR ? PRIORITY_WARNING : PRIORITY_INFO);
 	add(&rec, "PRIORITY", priority);

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ static void log_line(struct hook_stderr *s)
 		return;
 	}
 	s->logged++;
-	log_info("%.*s", (int)n, s->line);
+	log_kind(LOG_LEVEL_INFO, LOG_KIND_HOOK_OUTPUT, "%.*s", (int)n, s->line);
 }
 
 static void log_dropped(struct hook_stderr *s)

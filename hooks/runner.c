@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "hooks/answer.h"
@@ -161,14 +162,16 @@ static int pre_one(struct hook_run *run, size_t i, struct error *e)
 	hook_blame(&ev, &reply.err);
 	if (suppressed || run->call.tolerant) {
 		record(run, &ev, &reply, suppressed ? "suppressed" : "tolerated");
-		log_warning("%s%s; %s, so %s goes on", veto ? "veto: " : "", reply.err.message,
-			    suppressed ? "errors of this hook are suppressed" : "no client asked for this call",
-			    ev.func_name);
+		log_kind(LOG_LEVEL_WARNING, veto ? LOG_KIND_HOOK_VETOED : LOG_KIND_HOOK_FAILED,
+			 "%s%s; %s, so %s goes on", veto ? "veto: " : "", reply.err.message,
+			 suppressed ? "errors of this hook are suppressed" : "no client asked for this call",
+			 ev.func_name);
 		state->pre_hook_error = error_to_json(&reply.err);
 		return 0;
 	}
 	record(run, &ev, &reply, veto ? "vetoed" : "failed");
-	log_at(veto ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "%s%s", veto ? "veto: " : "", reply.err.message);
+	log_kind(veto ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, veto ? LOG_KIND_HOOK_VETOED : LOG_KIND_HOOK_FAILED,
+		 "%s%s", veto ? "veto: " : "", reply.err.message);
 	error_move(e, &reply.err);
 	return reply.result;
 }
@@ -221,9 +224,8 @@ static int post_one(struct hook_run *run, size_t i, json_t *results, json_t **ch
 	hook_blame(&ev, &reply.err);
 	bool suppressed = ev.self->suppressed[HOOK_POST];
 	record(run, &ev, &reply, suppressed ? "suppressed" : "failed");
-	log_warning("%s%s", reply.err.message,
-		    suppressed ? "; errors of this hook are suppressed, so the results stay as they were before it"
-			       : "");
+	log_kind(LOG_LEVEL_WARNING, LOG_KIND_HOOK_FAILED, "%s%s", reply.err.message,
+		 suppressed ? "; errors of this hook are suppressed, so the results stay as they were before it" : "");
 	if (suppressed)
 		return 0;
 	error_move(e, &reply.err);
@@ -251,7 +253,7 @@ static void tell(struct hook_run *run, const struct hook_event *ev)
 	hook_execute(ev, &reply);
 	if (reply.result < 0) {
 		hook_blame(ev, &reply.err);
-		log_warning("%s", reply.err.message);
+		log_kind(LOG_LEVEL_WARNING, LOG_KIND_HOOK_FAILED, "%s", reply.err.message);
 	}
 	record(run, ev, &reply, reply.result < 0 ? "failed" : "ok");
 }
