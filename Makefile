@@ -13,8 +13,10 @@ endif
 O         ?= build
 OPT       ?= -O2 -g
 SANITIZE  ?=
+# Seconds of each fuzz target.
+T         ?= 60
 
-PACKAGES  := gcc clang libclang-rt-dev make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
+PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
 # Asked for once, and only when the packages can be there.
@@ -45,7 +47,8 @@ UNITS    := $(addprefix $(O)/systemd/,sharesd.service sharesd.socket sharesd@.se
 PAGES    := $(MANUALS) client/sharesctl.1
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
 SOAK     := $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/*.c))
-DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/soak tests/plugins
+FUZZ     := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/soak tests/fuzz tests/plugins
 FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # OURS: without the tests themselves, to keep `make test` short; `make lint` looks at all.
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
@@ -59,12 +62,12 @@ SUB       = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(sh
 RESULTS  := $(O)/results
 SANITIZED := OPT="-O1 -g"
 # The second compiler builds what runs under ASan and UBSan, and what clang-tidy looks at.
-ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan lint format bench soak install install-built uninstall clean everything \
-	tidy FORCE \
-	stage-plain stage-asan stage-tsan stage-lint
+.PHONY: help all deps demo test asan tsan fuzz lint format bench soak install install-built uninstall clean everything \
+	tidy fuzz-programs FORCE \
+	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
 .SECONDARY:
 
@@ -89,9 +92,9 @@ demo: deps ## builds, and shows what sharesd does, step by step
 	+@$(SUB) all
 	@tests/demo.sh $(O)
 
-test: deps ## all tests: as built, under ASan and UBSan, under TSan, then lint; one summary
+test: deps ## all tests: as built, under ASan and UBSan, fuzzing, under TSan, then lint; one summary
 	@rm -rf $(RESULTS); failed=; \
-	for stage in plain asan tsan lint; do $(SUB) stage-$$stage TSAN_TESTS="$(THREADED)" OURS=1 || failed="$$failed $$stage"; done; \
+	for stage in plain asan fuzz tsan lint; do $(SUB) stage-$$stage TSAN_TESTS="$(THREADED)" OURS=1 || failed="$$failed $$stage"; done; \
 	tests/run.sh sum $(RESULTS) $$failed
 
 asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -99,6 +102,9 @@ asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 tsan: deps ## the tests under ThreadSanitizer
 	@rm -rf $(RESULTS); $(SUB) stage-tsan || failed=tsan; tests/run.sh sum $(RESULTS) $$failed
+
+fuzz: deps ## fuzzing, T seconds each target (T=3600); what fails is kept in build/fuzz/failed
+	@rm -rf $(RESULTS); $(SUB) stage-fuzz || failed=fuzz; tests/run.sh sum $(RESULTS) $$failed
 
 lint: deps ## clang-format, a build of everything by clang, clang-tidy
 	+@$(SUB) stage-lint
@@ -124,6 +130,9 @@ stage-asan:
 stage-tsan:
 	+@$(SUB) $(TSAN) everything
 	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(or $(TSAN_TESTS),$(notdir $(E2E) $(UNIT)))
+stage-fuzz:
+	+@$(SUB) $(ASAN) fuzz-programs
+	@tests/run.sh fuzz $(RESULTS) $(O)/asan $(O)/fuzz $(T) $(notdir $(FUZZ))
 stage-lint:
 	+@$(SUB) $(MANUALS)
 	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint
@@ -133,6 +142,7 @@ stage-lint:
 
 everything: $(PROGRAMS) $(MANUALS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH) $(O)/tests/soak/soak
 tidy: $(TIDY)
+fuzz-programs: $(FUZZ)
 
 # ---- programs ----
 
@@ -192,6 +202,18 @@ $(E2E): $(O)/tests/%: $(O)/tests/e2e/%.o $(TEST_LIB) $(O)/libsharesd.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) $(CHECK_LIBS)
+# What a target has of its own in place of the program's: no log, a client that counts as one, processes without programs.
+# Client and daemon have functions of the same names, so a target has one of the two.
+FUZZ_WRAP = log_at log_record
+FUZZ_DAEMON := $(addprefix $(O)/tests/fuzz/fuzz_,request store)
+$(FUZZ_DAEMON): FUZZ_WRAP += peer_is_below_us
+$(FUZZ_DAEMON): $(O)/tests/fuzz/one_thread.o
+$(O)/tests/fuzz/fuzz_answers: FUZZ_WRAP += process_start process_start_until process_pidfd connect
+$(O)/tests/fuzz/fuzz_answers: $(CTL_OBJ)
+$(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/fuzz.o $(O)/libsharesd.a
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -rdynamic -o $@ $(FUZZ_WRAP:%=-Wl,--wrap=%) $(filter %.o,$^) $(O)/libsharesd.a \
+		$(PKG_LIBS)
 $(O)/tests/bench/bench: $(O)/tests/bench/bench_place.o
 $(O)/tests/bench/%: $(O)/tests/bench/%.o
 	@echo "  LD $@"

@@ -2,12 +2,14 @@
 # Runs test programs, and counts.
 #
 #	tests/run.sh run LABEL RESULTS BUILD PROGRAM..    programs of BUILD/tests, two at a time, then the demo
+#	tests/run.sh fuzz RESULTS BUILD KEEP SECONDS TARGET..   fuzz targets of BUILD/tests/fuzz, two at a time
 #	tests/run.sh sum RESULTS [FAILED STAGE..]         the summary of all runs; exit status 1 when anything failed
 #
 # A program's output stays in RESULTS/LABEL/PROGRAM and is shown when it failed. Tests are counted by Check's own line; a
 # program without that line, or with a bad exit status and no failed test, counts as one failed test. A test that prints
 # "SKIP name: reason" was skipped, which is a failure where $CI is set: there everything can be had. TIMES=N makes the
-# time limits of the tests N times as long.
+# time limits of the tests N times as long. A fuzz target counts as one test; the inputs that it found lie in
+# KEEP/TARGET, those that made it fail in KEEP/failed.
 #
 # A program with an assertion that failed is run once more, alone: time limits are no match for every machine. One that
 # passes then is called unsteady, now and in the summary: look at it. Crashes and sanitizers' reports get no second try.
@@ -22,7 +24,7 @@ count_of() { # OUTPUT WORD: the number after it in Check's line, or nothing
 show_failure() { # OUTPUT: what Check says of the tests that failed
 	local where=${1%/*}
 	printf -- '---- failed: %s %s\n' "${where##*/}" "${1##*/}"
-	grep -E ':[FE]:|^SKIP |ERROR: |WARNING: |runtime error' "$1" | tail -n 8 | grep . || tail -n 8 "$1"
+	grep -E ':[FE]:|^SKIP |ERROR: |WARNING: |runtime error|Test unit written to' "$1" | tail -n 8 | grep . || tail -n 8 "$1"
 }
 
 # One program: its output, and a line "passed failed skipped seconds" beside it.
@@ -66,6 +68,40 @@ again() { # RESULTS BUILD: second tries
 		read -r _ failed _ <"$count"
 		[ "$failed" -eq 0 ] || rm "$out.first"
 	done
+}
+
+# One fuzz target, its seeds and dictionary lie in the source tree.
+fuzz_one() { # OUTPUT TARGET BUILD KEEP SECONDS
+	local out=$1 name=${2#fuzz_} rc=0 found
+	[ ! -f "$here/fuzz/$name.dict" ] || set -- "$@" -dict="$here/fuzz/$name.dict"
+	mkdir -p "$4/$name" "$4/failed"
+	"$3/tests/fuzz/$2" -max_total_time="$5" -timeout=100 -rss_limit_mb=3000 -verbosity=1 \
+		-artifact_prefix="$4/failed/$name-" "${@:6}" "$4/$name" "$here/fuzz/seeds/$name" >"$out" 2>&1 </dev/null || rc=$?
+	found=$(sed -nE 's/^Done ([0-9]+) runs in ([0-9]+) .*/\1 runs in \2 s/p' "$out")
+	found="$found, $(sed -nE 's/^#[0-9]+.* cov: ([0-9]+) .* corp: ([0-9]+).*/\1 edges, \2 inputs/p' "$out" | tail -n 1)"
+	if [ $rc -eq 0 ]; then
+		echo "1 0 0" >"$out.count"
+		echo "  FUZZ $name: $found"
+	else
+		echo "0 1 0" >"$out.count"
+		printf -- '---- fuzz %s: exit status %d\n' "$name" $rc && tail -n 60 "$out" && echo ----
+	fi
+}
+
+fuzz() {
+	local results=$1/fuzz build keep=$3 seconds=$4 rc=0 begin=$SECONDS
+	build=$(cd "$2" && pwd) || exit 1
+	shift 4
+	rm -rf "$results"
+	mkdir -p "$results"
+	TMPDIR=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")") || exit 1
+	export TMPDIR UBSAN_OPTIONS=print_stacktrace=1
+	printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I{} bash "$0" fuzz_one "$results/{}" {} "$build" "$keep" "$seconds"
+	rm -rf "$TMPDIR"
+	printf 'fuzz: '
+	add_up "$results"/*.count || rc=1
+	printf 'fuzz: %d s\n' $((SECONDS - begin))
+	return $rc
 }
 
 add_up() { # FILES..: "P passed, F failed, S skipped"
@@ -119,6 +155,8 @@ command=$1
 shift
 case $command in
 run) run "$@" ;;
+fuzz) fuzz "$@" ;;
+fuzz_one) fuzz_one "$@" ;;
 sum) sum "$@" ;;
 one) one "$1/$(basename "$2")" "$2" ;;
 *) exit 64 ;;
