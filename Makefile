@@ -45,6 +45,8 @@ TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
 MANUALS  := $(addprefix $(O)/man/,sharesd.8 sharesd.conf.5 sharesd-rpc.7)
 UNITS    := $(addprefix $(O)/systemd/,sharesd.service sharesd.socket sharesd@.service sharesd@.socket)
 PAGES    := $(MANUALS) client/sharesctl.1
+# What rpc.discover answers: the tests hold every reply against it, and it against the copy that was looked at last.
+OPENRPC  := $(O)/openrpc.json $(O)/tests/golden.json
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
 SOAK     := $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/*.c))
 FUZZ     := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -65,7 +67,7 @@ SANITIZED := OPT="-O1 -g"
 ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan fuzz lint format bench soak install install-built uninstall clean everything \
+.PHONY: help all deps demo test asan tsan fuzz lint golden format bench soak install install-built uninstall clean everything \
 	tidy fuzz-programs FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
@@ -109,6 +111,10 @@ fuzz: deps ## fuzzing, T seconds each target (T=3600); what fails is kept in bui
 lint: deps ## clang-format, a build of everything by clang, clang-tidy
 	+@$(SUB) stage-lint
 
+golden: ## takes the interface as it is now for the one that is meant: see the diff
+	+@$(SUB) $(O)/openrpc.json
+	cp $(O)/openrpc.json tests/golden/openrpc.json
+
 format: ## formats all sources
 	clang-format -i $(FORMATTED)
 
@@ -140,7 +146,7 @@ stage-lint:
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
-everything: $(PROGRAMS) $(MANUALS) $(UNIT) $(E2E) $(TEST_SO) $(BENCH) $(O)/tests/soak/soak
+everything: $(PROGRAMS) $(MANUALS) $(OPENRPC) $(UNIT) $(E2E) $(TEST_SO) $(BENCH) $(O)/tests/soak/soak
 tidy: $(TIDY)
 fuzz-programs: $(FUZZ)
 
@@ -179,6 +185,8 @@ $(O)/man/%: conf/%.in $(O)/sharesd-manual
 $(O)/man/%: daemon/%.in $(O)/sharesd-manual
 	@mkdir -p $(@D)
 	@$(O)/sharesd-manual $< >$@
+$(O)/openrpc.json: $(O)/sharesd-manual
+	@$(O)/sharesd-manual --discovery >$@
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -190,6 +198,10 @@ $(O)/%.tidy: %.c $(O)/%.o .clang-tidy
 
 # ---- tests ----
 
+$(O)/tests/golden.json: tests/golden/openrpc.json
+	@mkdir -p $(@D)
+	@cp $< $@
+$(E2E): | $(OPENRPC)
 $(O)/tests/%.so: $(O)/tests/%.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -shared -o $@ $<

@@ -145,11 +145,23 @@ static int need_decided(struct engine *en, const struct call *c, struct error *e
 	return r;
 }
 
+/* Snapshots are not resized, nor reverted. */
+static int check_status(const struct call *c, struct error *e)
+{
+	static const char *const of_shares[] = { "extending_error", "shrinking_error", "reverting_error" };
+	const char *status = jsonx_str(c->params, "status");
+
+	for (size_t i = 0; jsonx_get(c->params, "snapshot") && i < sizeof of_shares / sizeof *of_shares; i++)
+		if (strcmp(status, of_shares[i]) == 0)
+			return error_param(e, "status", "%s is no status of a snapshot", status);
+	return 0;
+}
+
 static int status_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	int r = one_of(c, WORDS("share", "snapshot"), e);
 
-	if (r < 0)
+	if (r < 0 || (r = check_status(c, e)) < 0)
 		return r;
 	r = find_object(en, c, e);
 	if (r < 0 && (r != -ENODEV || !c->share))

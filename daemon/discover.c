@@ -1,46 +1,14 @@
-/* rpc.discover: an OpenRPC document out of the table that dispatches. Loop thread. */
+#include "daemon/discover.h"
+
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "daemon/event_types.h"
 #include "daemon/methods.h"
 #include "daemon/schemas.h"
 #include "daemon/service.h"
 
 #include <string.h>
-
-static json_t *reference(const char *name)
-{
-	_cleanup_free_ char *path = xasprintf("#/components/schemas/%s", name);
-
-	return jsonx_pack("{s:s}", "$ref", path);
-}
-
-static json_t *page_schema(const char *member, const char *of)
-{
-	return jsonx_pack("{s:s,s:[s,s],s:{s:{s:s,s:o},s:{s:[s,s]}},s:b}", "type", "object", "required", member, "next",
-			  "properties", member, "type", "array", "items", reference(of), "next", "type", "string",
-			  "null", "additionalProperties", 0);
-}
-
-/* "share", "null", "share|snapshot", or the name of a page. */
-static json_t *result_schema(const char *result)
-{
-	_cleanup_free_ char *names = xstrdup(result);
-	json_t *any;
-	char *rest = names, *name;
-
-	for (const struct page_schema *p = schema_pages(); p->name; p++)
-		if (strcmp(p->name, result) == 0)
-			return page_schema(p->name, p->of);
-	if (strcmp(result, "null") == 0)
-		return jsonx_pack("{s:s}", "type", "null");
-	if (!strchr(result, '|'))
-		return reference(result);
-	any = json_array();
-	while ((name = strsep(&rest, "|")))
-		json_array_append_new(any, reference(name));
-	return jsonx_pack("{s:o}", "anyOf", any);
-}
 
 static json_t *param_json(const struct param *p)
 {
@@ -60,14 +28,31 @@ static json_t *params_json(const struct method *m)
 	return list;
 }
 
-static json_t *errors_json(void)
+/* Any method may fail in any of the ways. */
+static json_t *error_references(void)
 {
 	json_t *list = json_array();
 
-	for (int k = ERR_NONE + 1; k < ERR_KIND_COUNT; k++)
-		json_array_append_new(list, jsonx_pack("{s:i,s:s}", "code", error_kind_code((enum error_kind)k),
-						       "message", error_kind_name((enum error_kind)k)));
+	for (int k = ERR_NONE + 1; k < ERR_KIND_COUNT; k++) {
+		_cleanup_free_ char *path = xasprintf("#/components/errors/%s", error_kind_name((enum error_kind)k));
+
+		json_array_append_new(list, jsonx_pack("{s:s}", "$ref", path));
+	}
 	return list;
+}
+
+static json_t *errors_json(void)
+{
+	json_t *all = json_object();
+
+	for (int k = ERR_NONE + 1; k < ERR_KIND_COUNT; k++) {
+		const char *name = error_kind_name((enum error_kind)k);
+
+		json_object_set_new(
+			all, name,
+			jsonx_pack("{s:i,s:s}", "code", error_kind_code((enum error_kind)k), "message", name));
+	}
+	return all;
 }
 
 static json_t *method_json(const struct method *m)
@@ -76,11 +61,11 @@ static json_t *method_json(const struct method *m)
 	bool reads = m->kind == METHOD_READ || m->kind == METHOD_QUEUED_READ;
 	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:o},s:s,s:s}", "name", m->name, "summary", m->help,
 			       "paramStructure", "by-name", "params", params_json(m), "result", "name", m->result,
-			       "schema", result_schema(m->result), "x-kind", kinds[m->kind], "x-role",
+			       "schema", schema_of_result(m->result), "x-kind", kinds[m->kind], "x-role",
 			       reads && !(m->flags & METHOD_ADMIN) ? "reader" : "admin");
 	json_t *results = json_object();
 
-	json_object_set_new(o, "errors", errors_json());
+	json_object_set_new(o, "errors", error_references());
 	for (const struct result_key *k = m->results; k && k->name; k++)
 		json_object_set_new(results, k->name, jsonx_pack("{s:b}", "changeable", k->changeable));
 	if (m->kind == METHOD_HOOKED)
@@ -90,20 +75,33 @@ static json_t *method_json(const struct method *m)
 	return o;
 }
 
+static json_t *events_json(void)
+{
+	json_t *list = json_array();
+
+	for (const struct event_type *t = event_type_table(); t->name; t++)
+		json_array_append_new(list, jsonx_pack("{s:s,s:s,s:o}", "name", t->name, "summary", t->help, "object",
+						       schema_of_result(t->object)));
+	return list;
+}
+
+json_t *discover_document(void)
+{
+	json_t *methods = json_array();
+
+	for (const struct method *m = method_table(); m->name; m++)
+		json_array_append_new(methods, method_json(m));
+	return jsonx_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:{s:o,s:o},s:o}", "openrpc", "1.2.6", "info", "title", "sharesd",
+			  "version", SHARESD_VERSION, "description",
+			  "Share service for one host, with hooks around every driver call", "methods", methods,
+			  "components", "schemas", schemas_json(), "errors", errors_json(), "x-events", events_json());
+}
+
 int read_discover(struct reader *rd, const json_t *params, json_t **ret, struct error *e)
 {
-	json_t *methods = json_array(), *schemas = json_object();
-
 	(void)rd;
 	(void)params;
 	(void)e;
-	for (const struct method *m = method_table(); m->name; m++)
-		json_array_append_new(methods, method_json(m));
-	for (const struct schema *s = schema_table(); s->name; s++)
-		json_object_set_new(schemas, s->name, json_loads(s->text, 0, NULL));
-	*ret = jsonx_pack("{s:s,s:{s:s,s:s,s:s},s:o,s:{s:o}}", "openrpc", "1.2.6", "info", "title", "sharesd",
-			  "version", SHARESD_VERSION, "description",
-			  "Share service for one host, with hooks around every driver call", "methods", methods,
-			  "components", "schemas", schemas);
+	*ret = discover_document();
 	return 0;
 }

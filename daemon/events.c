@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "daemon/event_types.h"
 #include "daemon/methods.h"
 #include "daemon/server.h"
 
@@ -28,7 +29,6 @@ void subscription_free(struct subscription *s)
 	free(s);
 }
 
-/* "share.available", or all of a kind: "share.*". */
 static bool wants(const struct subscription *s, const char *type)
 {
 	size_t i;
@@ -38,10 +38,7 @@ static bool wants(const struct subscription *s, const char *type)
 		return true;
 	json_array_foreach(s->types, i, t)
 	{
-		const char *want = json_string_value(t);
-		size_t n = strlen(want);
-
-		if (strcmp(want, type) == 0 || (n && want[n - 1] == '*' && strncmp(want, type, n - 1) == 0))
+		if (event_type_fits(json_string_value(t), type))
 			return true;
 	}
 	return false;
@@ -76,9 +73,15 @@ static bool pump_some(struct service *s, struct conn *c, struct subscription *su
 	}
 	json_array_foreach(rows, i, row)
 	{
-		if (!conn_takes_more(c))
+		int64_t seq = jsonx_int(row, "seq");
+
+		if (seq > s->told || !conn_takes_more(c))
 			return false;
-		sub->seq = jsonx_int(row, "seq");
+		if (seq != sub->seq + 1) {
+			conn_drop_slow(c, "it read its events so slowly that they are not all kept any more");
+			return false;
+		}
+		sub->seq = seq;
 		if (wants(sub, jsonx_str(row, "type")))
 			send_event(c, row);
 	}
@@ -145,7 +148,7 @@ void events_begin(struct service *s)
 
 static int check_since(struct service *s, int64_t since, struct error *e)
 {
-	int64_t first = oldest(s), last = store_last_event(s->st);
+	int64_t first = oldest(s), last = s->told;
 
 	if (since > last)
 		return error_param(e, "since", "since must not be above the last event, %" PRId64, last);
@@ -160,13 +163,30 @@ static int check_since(struct service *s, int64_t since, struct error *e)
 	return -ERANGE;
 }
 
+static int check_types(const json_t *types, struct error *e)
+{
+	size_t i;
+	json_t *t;
+
+	json_array_foreach(types, i, t)
+	{
+		if (!event_type_is_known(json_string_value(t)))
+			return error_param(e, "types",
+					   "there is no event of type \"%s\": rpc.discover lists them under x-events",
+					   json_string_value(t));
+	}
+	return 0;
+}
+
 int read_subscribe(struct reader *rd, const json_t *params, json_t **ret, struct error *e)
 {
 	struct subscription **slot = conn_subscription(rd->conn), *sub;
 	json_t *since = jsonx_get(params, "since"), *types = jsonx_get(params, "types");
-	int64_t last = store_last_event(rd->service->st);
+	int64_t last = rd->service->told;
 	int r;
 
+	if (types && (r = check_types(types, e)) < 0)
+		return r;
 	if (since && (r = check_since(rd->service, json_integer_value(since), e)) < 0)
 		return r;
 	sub = xcalloc(1, sizeof *sub);

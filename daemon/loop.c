@@ -78,6 +78,7 @@ static void take_message(struct running *run, struct message *m)
 		event_active(run->flush, EV_TIMEOUT, 0);
 		break;
 	case MSG_EVENT:
+		s->told = json_integer_value(m->json);
 		events_pump_all(s);
 		break;
 	case MSG_PARKED:
@@ -354,7 +355,10 @@ static int open_stores(struct running *run, struct store **ret_writer, struct er
 	const char *dir = settings_string(conf_top(run->s.conf), "state_dir");
 	int r = store_open(dir, true, ret_writer, e);
 
-	return r < 0 ? r : store_open(dir, false, &run->s.st, e);
+	if (r < 0)
+		return r;
+	run->s.told = store_durable_event(*ret_writer);
+	return store_open(dir, false, &run->s.st, e);
 }
 
 static void forget(struct conn *c)

@@ -1,10 +1,12 @@
 /* sharesd-manual: prints the parts of the manual that the tables know, as mdoc, for pages whose text has a line
- * "@OPTIONS@", "@METHODS@", .. where they go. Runs at build time. */
+ * "@OPTIONS@", "@METHODS@", .. where they go; or what rpc.discover answers. Runs at build time. */
 #include "base/jsonx.h"
 #include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/option.h"
 #include "conf/conf.h"
+#include "daemon/discover.h"
+#include "daemon/event_types.h"
 #include "daemon/methods.h"
 #include "daemon/options.h"
 #include "drivers/table.h"
@@ -206,6 +208,25 @@ static void print_messages(void)
 	printf(".El\n");
 }
 
+static void print_events(void)
+{
+	printf(".Bl -tag -width Ds\n");
+	for (const struct event_type *t = event_type_table(); t->name; t++) {
+		printf(".It Li %s\n", t->name);
+		print_line(t->help);
+	}
+	printf(".El\n");
+}
+
+static int print_discovery(void)
+{
+	json_t *doc = discover_document();
+	int r = json_dumpf(doc, stdout, JSON_INDENT(1));
+
+	json_decref(doc);
+	return r == 0 && putchar('\n') != EOF && fflush(stdout) == 0 ? 0 : 1;
+}
+
 /* ---- pages ---- */
 
 static bool fill_in(const char *line)
@@ -228,6 +249,8 @@ static bool fill_in(const char *line)
 		print_errors();
 	else if (strcmp(line, "@MESSAGES@\n") == 0)
 		print_messages();
+	else if (strcmp(line, "@EVENTS@\n") == 0)
+		print_events();
 	else
 		return false;
 	return true;
@@ -239,9 +262,11 @@ int main(int argc, char **argv)
 	FILE *page;
 
 	mem_setup();
+	if (argc == 2 && strcmp(argv[1], "--discovery") == 0)
+		return print_discovery();
 	page = argc == 2 ? fopen(argv[1], "re") : NULL;
 	if (!page) {
-		fprintf(stderr, "Usage: sharesd-manual PAGE.in > PAGE\n");
+		fprintf(stderr, "Usage: sharesd-manual PAGE.in > PAGE, or sharesd-manual --discovery\n");
 		return 1;
 	}
 	while (fgets(line, sizeof line, page))

@@ -16,9 +16,10 @@ enum message_type {
 	MSG_CONF,     /* conf: take it into use */
 	MSG_STOP,     /* refuse what is queued, end long work, return */
 	/* call thread to loop */
-	MSG_ANSWER,   /* call: done, with its answer; json: its record, or NULL when this is not its end */
-	MSG_PARKED,   /* name: id of a call whose long work goes on */
-	MSG_EVENT,    /* there are new events in the store. To the call thread: name and json, an event to be stored */
+	MSG_ANSWER, /* call: done, with its answer; json: its record, or NULL when this is not its end */
+	MSG_PARKED, /* name: id of a call whose long work goes on */
+	MSG_EVENT,  /* json: the seq up to which events may be told. To the call thread: name and json, one to be stored
+		     */
 	MSG_BACKEND,  /* name, json: how it looks now; json NULL: gone */
 	MSG_PROGRESS, /* name: object id; json: {"percent","bytes"} or NULL at the end */
 	MSG_TICKED,   /* name: the backend's periodic hooks have run; json: hook outcomes */

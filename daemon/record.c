@@ -183,10 +183,13 @@ void record_amend_events(struct call *c)
 	}
 }
 
-/* Only that there is one: who wants it reads it from the store. */
+/* Only how far they may be told: who wants them reads them from the store. */
 static void announce(struct engine *en)
 {
-	queue_push(en->out, message_new(MSG_EVENT));
+	struct message *m = message_new(MSG_EVENT);
+
+	m->json = json_integer(store_durable_event(en->st));
+	queue_push(en->out, m);
 }
 
 void record_event(struct engine *en, const char *type, json_t *object)
@@ -194,8 +197,7 @@ void record_event(struct engine *en, const char *type, json_t *object)
 	_cleanup_json_ json_t *event = jsonx_pack("{s:s,s:o}", "type", type, "object", object);
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	if (store_begin(en->st, &e) < 0 || store_event(en, NULL, event, &e) < 0 ||
-	    store_commit(en->st, false, &e) < 0) {
+	if (store_begin(en->st, &e) < 0 || store_event(en, NULL, event, &e) < 0 || store_commit(en->st, true, &e) < 0) {
 		store_rollback(en->st);
 		log_warning("event %s could not be stored: %s", type, e.message);
 		return;
@@ -247,8 +249,9 @@ void record_add_hooks(struct engine *en, struct call *c)
 void record_store_only(struct engine *en, struct call *c)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
+	bool tells = json_array_size(c->events) > 0; /* and only what is durable is told */
 
-	if (store_begin(en->st, &e) < 0 || record_write(en, c, "done", &e) < 0 || store_commit(en->st, false, &e) < 0) {
+	if (store_begin(en->st, &e) < 0 || record_write(en, c, "done", &e) < 0 || store_commit(en->st, tells, &e) < 0) {
 		store_rollback(en->st);
 		log_warning("the record of %s could not be stored: %s", c->method->name, e.message);
 	}

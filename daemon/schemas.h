@@ -1,17 +1,12 @@
-/* JSON schemas of what is answered, as texts. Immutable. */
+/* JSON schemas of what is answered and told. Immutable but for what is made: new references. */
 #ifndef DAEMON_SCHEMAS_H
 #define DAEMON_SCHEMAS_H
 
-struct schema {
-	const char *name; /* "share"; NULL ends */
-	const char *text; /* JSON; other schemas by {"$ref":"#/components/schemas/NAME"} */
-};
-const struct schema *schema_table(void);
+#include <jansson.h>
 
-/* Pages: the member and what it is a list of; name NULL ends. */
-struct page_schema {
-	const char *name, *of;
-};
-const struct page_schema *schema_pages(void);
+/* All of them: {"share":{..},..}, which refer to each other by {"$ref":"#/components/schemas/NAME"}. */
+json_t *schemas_json(void);
+/* What a method answers, by its row: "share", "null", "share|snapshot", or the name of a page ("shares"). */
+json_t *schema_of_result(const char *result);
 
 #endif

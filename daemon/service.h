@@ -29,6 +29,7 @@ struct service {
 	struct roles roles;
 	char started_at[32];
 	struct event *pump;
+	int64_t told; /* events up to this seq may be told: they are durable */
 	bool stopping;
 };
 

@@ -130,6 +130,8 @@ static int insert(struct store *st, enum store_table t, const json_t *row, int64
 			return r;
 	if ((r = store_step(st, s, e)) < 0)
 		return r;
+	if (t == STORE_EVENTS)
+		st->last_event = sqlite3_last_insert_rowid(st->db);
 	if (ret_seq)
 		*ret_seq = sqlite3_last_insert_rowid(st->db);
 	return 0;
@@ -349,6 +351,11 @@ int64_t store_last_event(struct store *st)
 	if (r < 0)
 		log_error("the last event's number cannot be read: %s", e.message);
 	return r > 0 ? sqlite3_column_int64(s, 0) : 0;
+}
+
+int64_t store_durable_event(const struct store *st)
+{
+	return st->durable_event;
 }
 
 /* ---- pruning ---- */

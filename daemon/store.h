@@ -76,5 +76,8 @@ int store_allocated_bytes(struct store *st, const char *backend, uint64_t *ret, 
 int store_prune(struct store *st, struct error *e);
 /* The events' last seq, also when all were pruned. */
 int64_t store_last_event(struct store *st);
+/* The last one that a power cut does not take away, by which its seq would be given to another: for the writing store.
+ * Only those up to here may be told. */
+int64_t store_durable_event(const struct store *st);
 
 #endif

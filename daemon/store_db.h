@@ -16,7 +16,8 @@ struct store {
 	int lock; /* of the writing one, else -1 */
 	bool writable;
 	bool in_transaction;
-	char *broken; /* why nothing may be written any more, or NULL */
+	int64_t last_event, committed_event, durable_event; /* of the writing one: how far events are */
+	char *broken;                                       /* why nothing may be written any more, or NULL */
 	struct statement {
 		struct sql_key key;
 		sqlite3_stmt *stmt;
@@ -45,5 +46,7 @@ int store_run(struct store *st, enum sql_kind kind, struct error *e);
 int store_may_write(struct store *st, struct error *e);
 /* store_transaction.c: moves what was committed from the log into the database as the log grows. */
 void store_watch_log(struct store *st);
+/* store_transaction.c: at the opening of the writing store; all that is in it is durable then. */
+int store_find_events(struct store *st, bool unclean, struct error *e);
 
 #endif

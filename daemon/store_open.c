@@ -124,7 +124,9 @@ static int prepare_to_write(struct store *st, bool unclean, struct error *e)
 	    (unclean && (r = check_whole(st, e)) < 0))
 		return r;
 	store_watch_log(st);
-	return migrate(st, version, e);
+	if ((r = migrate(st, version, e)) < 0)
+		return r;
+	return store_find_events(st, unclean, e);
 }
 
 static int prepare_to_read(struct store *st, struct error *e)

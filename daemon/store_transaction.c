@@ -97,6 +97,7 @@ int store_begin(struct store *st, struct error *e)
 	if ((r = store_run(st, st->writable ? SQL_BEGIN_WRITE : SQL_BEGIN_READ, e)) < 0)
 		return r;
 	st->in_transaction = true;
+	st->last_event = st->committed_event;
 	return 0;
 }
 
@@ -124,11 +125,28 @@ int store_commit(struct store *st, bool durable, struct error *e)
 		return r;
 	}
 	st->in_transaction = false;
+	st->committed_event = st->last_event;
 	if (!durable)
 		return 0;
 	r = flush_log(st, e);
+	if (r == 0)
+		st->durable_event = st->committed_event;
 	crash_step("store commit");
 	return r;
+}
+
+int store_find_events(struct store *st, bool unclean, struct error *e)
+{
+	int r;
+
+	/* A process that was killed leaves what its kernel has not written yet. */
+	if (unclean &&
+	    ((r = store_begin(st, e)) < 0 || (r = store_commit(st, false, e)) < 0 || (r = flush_log(st, e)) < 0)) {
+		store_rollback(st);
+		return r;
+	}
+	st->last_event = st->committed_event = st->durable_event = store_last_event(st);
+	return 0;
 }
 
 void store_rollback(struct store *st)

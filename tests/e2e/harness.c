@@ -61,12 +61,11 @@ static void remove_tree(const char *dir)
 static _Noreturn void keep(struct place *p, int fd)
 {
 	pid_t daemon = 0, pid;
-	ssize_t n;
 
 	setsid(); /* Check kills the group of a test that takes too long */
 	for (int sig = SIGHUP; sig <= SIGTERM; sig++)
 		signal(sig, sig == SIGCHLD ? SIG_DFL : SIG_IGN);
-	while ((n = read(fd, &pid, sizeof pid)) == sizeof pid) {
+	while (read(fd, &pid, sizeof pid) == sizeof pid) {
 		if (pid < 0)
 			_exit(0);
 		daemon = pid;
@@ -204,7 +203,7 @@ const char *program_path(const char *name)
 	for (int i = 0; i < 2; i++)
 		*strrchr(self, '/') = '\0';
 	snprintf(path, sizeof paths[0], "%s/%s", self, name);
-	ck_assert_msg(access(path, X_OK) == 0, "%s is not there: build it first", path);
+	ck_assert_msg(access(path, F_OK) == 0, "%s is not there: build it first", path);
 	return path;
 }
 

@@ -49,7 +49,7 @@ const char *fixture_program(struct fixture *f, const char *name, const char *tex
 const char *fixture_path(const struct fixture *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *fixture_log(const struct fixture *f); /* the whole log; free it */
 bool fixture_log_has(const struct fixture *f, const char *text);
-/* Path of a program of the build under test: "sharesd", "sharesctl", .. */
+/* Path of what was built with the test: "sharesd", "sharesctl", "openrpc.json" .. */
 const char *program_path(const char *name);
 
 /* ---- a client ---- */

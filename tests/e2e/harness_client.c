@@ -1,4 +1,5 @@
 #include "tests/e2e/harness.h"
+#include "tests/e2e/harness_schema.h"
 
 #include <check.h>
 #include <errno.h>
@@ -24,6 +25,9 @@ struct client {
 	char *in; /* received, not yet read */
 	size_t n_in, cap_in;
 	json_t *stash; /* lines that came while another was waited for */
+	json_t *asked;
+	char *out; /* sent, and no whole line yet */
+	size_t n_out;
 	json_int_t last_id;
 };
 
@@ -53,6 +57,7 @@ struct client *client_try(const struct fixture *f)
 	c = calloc(1, sizeof *c);
 	c->fd = fd;
 	c->stash = json_array();
+	c->asked = json_object();
 	c->last_id = FIRST_ID;
 	return c;
 }
@@ -96,7 +101,9 @@ void client_free(struct client *c)
 		return;
 	close(c->fd);
 	json_decref(c->stash);
+	json_decref(c->asked);
 	free(c->in);
+	free(c->out);
 	free(c);
 }
 
@@ -131,11 +138,35 @@ static size_t take_input(struct client *c)
 	return (size_t)n;
 }
 
+/* What is asked, so that the answer can be held against what is described. Lines that are longer than any request are
+ * not kept: the daemon does not take them. */
+static void note_sent(struct client *c, const char *data, size_t len)
+{
+	static const size_t most = 1 << 20;
+
+	while (len) {
+		const char *end = memchr(data, '\n', len);
+		size_t n = end ? (size_t)(end - data) : len, keep = c->n_out + n > most ? 0 : n;
+
+		c->out = realloc(c->out, c->n_out + keep + 1);
+		ck_assert_ptr_nonnull(c->out);
+		memcpy(c->out + c->n_out, data, keep);
+		c->n_out += keep;
+		if (!end)
+			break;
+		note_line(c->asked, c->out, c->n_out);
+		c->n_out = 0;
+		data += n + 1;
+		len -= n + 1;
+	}
+}
+
 /* A daemon whose answers nobody reads may stop reading: while it takes nothing, its answers are taken. */
 void client_send(struct client *c, const char *data, size_t len)
 {
 	double until = now() + READ_SECONDS;
 
+	note_sent(c, data, len);
 	while (len) {
 		struct pollfd p = { .fd = c->fd, .events = POLLIN | POLLOUT };
 		ssize_t n = send(c->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -183,6 +214,7 @@ static json_t *read_line(struct client *c, double seconds)
 
 			memmove(c->in, c->in + len, c->n_in - len);
 			c->n_in -= len;
+			check_line(c->asked, j);
 			return j;
 		}
 		ck_assert_msg(left > 0, "nothing came from the daemon for %g s", seconds);
@@ -326,12 +358,14 @@ static json_t *must_fail(struct client *c, const char *kind, const char *method,
 	return error;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a declaration */
 #define WITH_PARAMS(name)                                                                                              \
 	va_list ap;                                                                                                    \
 	json_t *name;                                                                                                  \
 	va_start(ap, fmt);                                                                                             \
 	name = pack_params(fmt, ap);                                                                                   \
 	va_end(ap)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 json_t *client_call(struct client *c, const char *method, const char *fmt, ...)
 {

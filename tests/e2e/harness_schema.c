@@ -1,6 +1,7 @@
 #include "tests/e2e/harness_schema.h"
 
 #include <check.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,8 @@ static const json_t *follow(const json_t *doc, const json_t *schema)
 	if (!ref)
 		return schema;
 	ck_assert_int_eq(strncmp(ref, prefix, sizeof prefix - 1), 0);
-	schema = json_object_get(at(doc, "components.schemas"), ref + sizeof prefix - 1);
+	schema = json_object_get(json_object_get(json_object_get(doc, "components"), "schemas"),
+				 ref + sizeof prefix - 1);
 	ck_assert_msg(schema != NULL, "%s is described nowhere", ref);
 	return schema;
 }
@@ -75,47 +77,99 @@ static const char *missing(const json_t *schema, const json_t *value)
 	return NULL;
 }
 
-static void check_members(const json_t *doc, const json_t *schema, const json_t *value, const char *where)
+__attribute__((format(printf, 3, 4))) static char *fault(const json_t *value, const char *where, const char *fmt, ...)
+{
+	char *why, *all, *text = json_dumps(value, JSON_ENCODE_ANY);
+	va_list ap;
+
+	va_start(ap, fmt);
+	ck_assert_int_ge(vasprintf(&why, fmt, ap), 0);
+	va_end(ap);
+	ck_assert_int_ge(asprintf(&all, "%s: %s: %.1000s", where, why, text), 0);
+	free(why);
+	free(text);
+	return all;
+}
+
+static char *members_fault(const json_t *doc, const json_t *schema, const json_t *value, const char *where)
 {
 	json_t *properties = json_object_get(schema, "properties"),
 	       *more = json_object_get(schema, "additionalProperties"), *member;
 	const char *key;
-	char path[1024];
 
 	if (missing(schema, value))
-		wrong(value, where, missing(schema, value));
+		return fault(value, where, "it has no %s", missing(schema, value));
 	json_object_foreach((json_t *)value, key, member)
 	{
 		const json_t *known = json_object_get(properties, key);
+		char path[1024], *why = NULL;
 
-		snprintf(path, sizeof path, "%.900s.%s", where, key);
-		if (known)
-			check_schema(doc, known, member, path);
-		else if (json_is_object(more))
-			check_schema(doc, more, member, path);
+		snprintf(path, sizeof path, "%.900s.%.100s", where, key);
+		if (known || json_is_object(more))
+			why = schema_fault(doc, known ? known : more, member, path);
 		else if (json_is_false(more))
-			wrong(value, path, "a member that is not described");
+			why = fault(value, path, "a member that is not described");
+		if (why)
+			return why;
 	}
+	return NULL;
+}
+
+static char *items_fault(const json_t *doc, const json_t *items, const json_t *value, const char *where)
+{
+	for (size_t i = 0; items && i < json_array_size(value); i++) {
+		char *why = schema_fault(doc, items, json_array_get(value, i), where);
+
+		if (why)
+			return why;
+	}
+	return NULL;
+}
+
+static char *choices_fault(const json_t *doc, const json_t *any, const json_t *value, const char *where)
+{
+	char *first = NULL;
+
+	for (size_t i = 0; i < json_array_size(any); i++) {
+		char *why = schema_fault(doc, json_array_get(any, i), value, where);
+
+		if (!why) {
+			free(first);
+			return NULL;
+		}
+		if (first)
+			free(why);
+		else
+			first = why;
+	}
+	return first;
+}
+
+char *schema_fault(const json_t *doc, const json_t *schema, const json_t *value, const char *where)
+{
+	const json_t *s = follow(doc, schema), *types = json_object_get(s, "type"),
+		     *choices = json_object_get(s, "enum"), *least = json_object_get(s, "minimum"),
+		     *most = json_object_get(s, "maximum"), *any = json_object_get(s, "anyOf");
+
+	if (types && !has_type(types, value))
+		return fault(value, where, "another type than described");
+	if (choices && !is_one_of(choices, value))
+		return fault(value, where, "none of the values described");
+	if (json_is_integer(value) && ((least && json_integer_value(value) < json_integer_value(least)) ||
+				       (most && json_integer_value(value) > json_integer_value(most))))
+		return fault(value, where, "out of the range described");
+	if (any)
+		return choices_fault(doc, any, value, where);
+	if (json_is_object(value))
+		return members_fault(doc, s, value, where);
+	return items_fault(doc, json_object_get(s, "items"), value, where);
 }
 
 void check_schema(const json_t *doc, const json_t *schema, const json_t *value, const char *where)
 {
-	const json_t *s = follow(doc, schema), *items = json_object_get(s, "items"),
-		     *types = json_object_get(s, "type");
-	const json_t *choices = json_object_get(s, "enum"), *least = json_object_get(s, "minimum"),
-		     *most = json_object_get(s, "maximum");
+	char *why = schema_fault(doc, schema, value, where);
 
-	if (types && !has_type(types, value))
-		wrong(value, where, "another type than described");
-	if (choices && !is_one_of(choices, value))
-		wrong(value, where, "none of the values described");
-	if (json_is_integer(value) && ((least && json_integer_value(value) < json_integer_value(least)) ||
-				       (most && json_integer_value(value) > json_integer_value(most))))
-		wrong(value, where, "out of the range described");
-	if (json_is_object(value))
-		check_members(doc, s, value, where);
-	for (size_t i = 0; items && i < json_array_size(value); i++)
-		check_schema(doc, items, json_array_get(value, i), where);
+	ck_assert_msg(why == NULL, "not as described: %s", why);
 }
 
 static json_t *find_named(const json_t *list, const char *name)
@@ -136,26 +190,156 @@ json_t *described_method(const json_t *doc, const char *method)
 	return NULL;
 }
 
-/* Of "anyOf" the first that has the required members. */
-static const json_t *choose(const json_t *doc, const json_t *schema, const json_t *result)
-{
-	const json_t *any = json_object_get(schema, "anyOf");
-
-	for (size_t i = 0; i < json_array_size(any); i++) {
-		const json_t *s = follow(doc, json_array_get(any, i));
-
-		if (!missing(s, result))
-			return s;
-	}
-	ck_assert_msg(any == NULL, "the result fits none of those described");
-	return schema;
-}
-
 void check_result(const json_t *doc, const char *method, const json_t *result)
 {
-	const json_t *schema = at(described_method(doc, method), "result.schema");
+	check_schema(doc, at(described_method(doc, method), "result.schema"), result, method);
+}
 
-	check_schema(doc, choose(doc, schema, result), result, method);
+/* ---- what comes from the daemon ---- */
+
+/* What this checker does not know it must not pass over. The last ones are of parameters only, and the daemon's own
+ * checks of those have tests of their own. */
+static void check_keywords(const json_t *schema)
+{
+	static const char *const known[] = { "type",     "enum",         "minimum",   "maximum",
+					     "required", "properties",   "items",     "additionalProperties",
+					     "anyOf",    "default",      "minLength", "maxLength",
+					     "pattern",  "maxProperties" };
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)schema, key, v)
+	{
+		bool found = false;
+
+		for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+			found = found || strcmp(known[i], key) == 0;
+		ck_assert_msg(found, "a schema has the keyword %s, which these tests do not check", key);
+	}
+}
+
+static void check_all_keywords(const json_t *doc)
+{
+	const char *name, *member;
+	json_t *schema, *s;
+
+	json_object_foreach(at(doc, "components.schemas"), name, schema)
+	{
+		check_keywords(schema);
+		json_object_foreach(json_object_get(schema, "properties"), member, s) if (!json_object_get(s, "$ref"))
+			check_keywords(s);
+	}
+}
+
+const json_t *described(void)
+{
+	static json_t *doc;
+	json_error_t e;
+
+	if (doc)
+		return doc;
+	doc = json_load_file(program_path("openrpc.json"), 0, &e);
+	ck_assert_msg(doc != NULL, "the description of the interface cannot be read: %s", e.text);
+	check_all_keywords(doc);
+	return doc;
+}
+
+static const json_t *described_schema(const char *name)
+{
+	return json_object_get(at(described(), "components.schemas"), name);
+}
+
+static void check_error(const json_t *error)
+{
+	const json_t *known;
+
+	check_schema(described(), described_schema("error"), error, "error");
+	known = json_object_get(at(described(), "components.errors"), str_at(error, "data.kind"));
+	ck_assert_msg(known && int_at(known, "code") == int_at(error, "code"), "code and kind do not go together: %s",
+		      str_at(error, "message"));
+	ck_assert_uint_gt(strlen(str_at(error, "message")), 0);
+}
+
+static void check_event(const json_t *notification)
+{
+	const json_t *event = at(notification, "params");
+	const json_t *type;
+
+	ck_assert_str_eq(str_at(notification, "method"), "event");
+	ck_assert_uint_eq(json_object_size(notification), 3);
+	check_schema(described(), described_schema("event"), event, "event");
+	type = find_named(at(described(), "x-events"), str_at(event, "type"));
+	check_schema(described(), at(type, "object"), at(event, "object"), str_at(event, "type"));
+}
+
+/* Methods with an id that were asked and not answered yet; where two of them have the same id nobody knows whose the
+ * answer is. */
+static const char *take_asked(json_t *asked, const json_t *reply)
+{
+	char *id = json_dumps(at(reply, "id"), JSON_ENCODE_ANY | JSON_COMPACT);
+	json_t *methods = json_object_get(asked, id);
+	const char *method = NULL;
+
+	if (json_array_size(methods) == 1) {
+		const json_t *m = find_named(at(described(), "methods"), json_string_value(json_array_get(methods, 0)));
+
+		method = m ? str_at(m, "name") : NULL;
+		json_object_del(asked, id);
+	}
+	free(id);
+	return method;
+}
+
+void check_line(json_t *asked, const json_t *line)
+{
+	const json_t *result = json_object_get(line, "result");
+	const char *method;
+
+	if (json_is_array(line)) {
+		ck_assert_uint_gt(json_array_size(line), 0);
+		for (size_t i = 0; i < json_array_size(line); i++)
+			check_line(asked, json_array_get(line, i));
+		return;
+	}
+	ck_assert_str_eq(str_at(line, "jsonrpc"), "2.0");
+	if (json_object_get(line, "method")) {
+		check_event(line);
+		return;
+	}
+	ck_assert_uint_eq(json_object_size(line), 3);
+	method = take_asked(asked, line);
+	if (!result)
+		check_error(at(line, "error"));
+	else if (method)
+		check_result(described(), method, result);
+}
+
+static void note_request(json_t *asked, const json_t *request)
+{
+	const json_t *id = json_object_get(request, "id"), *method = json_object_get(request, "method");
+	json_t *methods;
+	char *key;
+
+	if (!id || !json_is_string(method))
+		return;
+	key = json_dumps(id, JSON_ENCODE_ANY | JSON_COMPACT);
+	methods = json_object_get(asked, key);
+	if (!methods)
+		json_object_set_new(asked, key, methods = json_array());
+	json_array_append(methods, (json_t *)method);
+	free(key);
+}
+
+void note_line(json_t *asked, const char *line, size_t len)
+{
+	json_t *j = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+
+	if (json_is_array(j))
+		for (size_t i = 0; i < json_array_size(j); i++)
+			note_request(asked, json_array_get(j, i));
+	else if (j)
+		note_request(asked, j);
+	json_decref(j);
 }
 
 static void check_params(const json_t *doc, const char *method, const json_t *params)

@@ -491,7 +491,7 @@ END_TEST
 /* Calls that wait or run come after those that ended. */
 START_TEST(pages_of_calls_under_way)
 {
-	struct fixture *f = fixture_new("sim \"s\" { latency = 0.5 }\n");
+	struct fixture *f = fixture_new("sim \"s\" { latency = 1 }\n");
 	struct client *c, *other;
 	json_t *all, *one;
 
@@ -505,6 +505,7 @@ START_TEST(pages_of_calls_under_way)
 			    "bytes':1}}",
 			    i, i);
 	json_decref(client_call(c, "list_shares", NULL)); /* all are in the queue */
+	wait_share(f, "s0", "creating");                  /* and the first is out of it */
 	for (size_t limit = 1; limit < 8; limit++) {
 		all = all_pages(other, "list_calls", "calls", json_object(), limit);
 		ck_assert_uint_eq(json_array_size(all), 7); /* init_host, publish, and these */

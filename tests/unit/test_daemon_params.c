@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "daemon/access.h"
 #include "daemon/answers.h"
+#include "daemon/event_types.h"
 #include "daemon/methods.h"
 #include "daemon/schemas.h"
 
@@ -143,14 +144,57 @@ START_TEST(rows_are_whole)
 }
 END_TEST
 
-START_TEST(schemas_are_json)
+/* All that is referred to is there, in every depth. */
+static void check_references(const json_t *schemas, const json_t *j)
 {
-	for (const struct schema *s = schema_table(); s->name; s++) {
-		json_error_t where;
-		_cleanup_json_ json_t *j = json_loads(s->text, JSON_REJECT_DUPLICATES, &where);
+	static const char prefix[] = "#/components/schemas/";
+	const char *ref = jsonx_str(j, "$ref"), *key;
+	json_t *member;
+	size_t i;
 
-		ck_assert_msg(j != NULL, "%s: %s at %d", s->name, where.text, where.position);
+	if (ref) {
+		ck_assert_int_eq(strncmp(ref, prefix, sizeof prefix - 1), 0);
+		ck_assert_msg(json_object_get(schemas, ref + sizeof prefix - 1) != NULL, "%s is not there", ref);
 	}
+	json_object_foreach((json_t *)j, key, member) check_references(schemas, member);
+	json_array_foreach(j, i, member) check_references(schemas, member);
+}
+
+START_TEST(schemas_are_whole)
+{
+	_cleanup_json_ json_t *schemas = schemas_json();
+	const char *name;
+	json_t *s;
+
+	json_object_foreach(schemas, name, s) check_references(schemas, s);
+	for (const struct method *m = method_table(); m->name; m++) {
+		_cleanup_json_ json_t *result = schema_of_result(m->result);
+
+		check_references(schemas, result);
+	}
+	for (const struct event_type *t = event_type_table(); t->name; t++) {
+		_cleanup_json_ json_t *object = schema_of_result(t->object);
+
+		check_references(schemas, object);
+		ck_assert_uint_gt(strlen(t->help), 10);
+	}
+}
+END_TEST
+
+START_TEST(event_types)
+{
+	ck_assert(event_type_is_known("share.available"));
+	ck_assert(event_type_is_known("share.*"));
+	ck_assert(event_type_is_known("share.e*"));
+	ck_assert(event_type_is_known("*"));
+	ck_assert(!event_type_is_known("share.availabl"));
+	ck_assert(!event_type_is_known("share.available."));
+	ck_assert(!event_type_is_known("share"));
+	ck_assert(!event_type_is_known("shares.*"));
+	ck_assert(!event_type_is_known(""));
+	ck_assert(event_type_fits("share.*", "share.error"));
+	ck_assert(!event_type_fits("share.*", "snapshot.error"));
+	ck_assert(!event_type_fits("", "share.error"));
 }
 END_TEST
 
@@ -270,7 +314,8 @@ int main(void)
 	tcase_add_loop_test(t, params_are_checked, 0, sizeof cases / sizeof *cases);
 	tcase_add_test(t, defaults_are_filled_in);
 	tcase_add_test(t, rows_are_whole);
-	tcase_add_test(t, schemas_are_json);
+	tcase_add_test(t, schemas_are_whole);
+	tcase_add_test(t, event_types);
 	tcase_add_loop_test(t, answers_are_checked, 0, sizeof answers / sizeof *answers);
 	tcase_add_loop_test(t, addresses_have_one_form, 0, sizeof addresses / sizeof *addresses);
 	tcase_add_test(t, users_are_known_by_name);
