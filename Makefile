@@ -17,10 +17,14 @@ SANITIZE  ?=
 T         ?= 60
 
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
-             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc
+             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc \
+             libcurl4-openssl-dev libssl-dev openssl python3
+# What only sharesd-http.so needs: the daemon itself does not pay for it.
+HTTP_PKGS := libcurl libssl libcrypto
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
 # Asked for once, and only when the packages can be there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
+HTTP_LIBS  = $(eval HTTP_LIBS := $$(shell pkg-config --libs $(HTTP_PKGS) 2>/dev/null) -lm)$(HTTP_LIBS)
 PKG_LIBS   = $(eval PKG_LIBS := $$(shell pkg-config --libs $(PKGS) 2>/dev/null) -lacl -lm)$(PKG_LIBS)
 CHECK_LIBS = $(eval CHECK_LIBS := $$(shell pkg-config --libs check 2>/dev/null))$(CHECK_LIBS)
 
@@ -37,7 +41,7 @@ LIB_SRC  := $(filter-out %_main.c,$(wildcard $(addsuffix /*.c,base conf drivers 
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
 CTL_SRC  := $(filter-out client/client_main.c,$(wildcard client/*.c))
 CTL_OBJ  := $(CTL_SRC:%.c=$(O)/%.o)
-PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree
+PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-http.so
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/%,$(wildcard tests/e2e/test_*.c))
 TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
@@ -50,7 +54,7 @@ OPENRPC  := $(O)/openrpc.json $(O)/tests/golden.json
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
 SOAK     := $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/*.c))
 FUZZ     := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
-DIRS     := $(ROOMS) tests/unit tests/e2e tests/bench tests/soak tests/fuzz tests/plugins
+DIRS     := $(ROOMS) hooks/http tests/unit tests/e2e tests/bench tests/soak tests/fuzz tests/plugins
 FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # OURS: without the tests themselves, to keep `make test` short; `make lint` looks at all.
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
@@ -175,6 +179,10 @@ $(O)/sharesd-contain: $(O)/base/contain_main.o
 $(O)/sharesd-tree: $(O)/drivers/tree_main.o $(O)/libsharesd.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+# Loaded by the daemon where a webhook is used: libcurl is large.
+$(O)/sharesd-http.so: $(O)/hooks/http/http.o
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -shared -o $@ $< $(HTTP_LIBS)
 # The parts of the manual that the tables know.
 $(O)/sharesd-manual: $(O)/daemon/manual_main.o $(O)/libsharesd.a
 	@echo "  LD $@"
@@ -206,6 +214,7 @@ $(O)/tests/%.so: $(O)/tests/%.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -shared -o $@ $<
 $(filter $(O)/tests/test_client%,$(UNIT)): $(CTL_OBJ)
+$(O)/tests/test_hooks_webhook: $(O)/sharesd-http.so
 $(UNIT): $(O)/tests/%: $(O)/tests/unit/%.o $(O)/libsharesd.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"
@@ -271,6 +280,7 @@ install-built:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(O)/sharesd
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(O)/sharesctl
 	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree
+	install -D -m 0644 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-http.so
 	for h in $(HEADERS); do install -D -m 0644 $$h $(INCLUDE)/$$h || exit 1; done
 	install -d $(SHARE)/pkgconfig $(DESTDIR)$(SYSCONF)/sharesd/hooks
 	$(file >$(O)/sharesd.pc,$(PKG_CONFIG))

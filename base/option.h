@@ -20,6 +20,7 @@ enum option_flag {
 	OPTION_ABOVE_MIN = 1 << 2, /* min itself is not allowed */
 	OPTION_ABSOLUTE = 1 << 3,  /* a path from "/" */
 	OPTION_USER = 1 << 4,      /* programs run as this user: refused where the daemon may not become him */
+	OPTION_SECRET = 1 << 5,    /* shown to nobody: not in the events of hooks */
 };
 
 struct option {

@@ -129,8 +129,10 @@ json_t *settings_all(const struct settings *s)
 	_cleanup_free_ const struct option **shared = schema_tables(s->schema, SCOPE_TOP, NULL);
 	_cleanup_free_ const struct option **hook = schema_tables(s->schema, SCOPE_HOOK, NULL);
 	for (const struct option *const *t = shared; *t; t++) {
-		for (const struct option *o = *t; o->name; o++)
-			json_object_set_new(c.all, o->name, value_json(settings_find(s, o->name)));
+		for (const struct option *o = *t; o->name; o++) {
+			if (!(o->flags & OPTION_SECRET))
+				json_object_set_new(c.all, o->name, value_json(settings_find(s, o->name)));
+		}
 	}
 	for (const struct option *o = hook[0]; s->hook && o->name; o++)
 		json_object_set_new(c.all, o->name, value_json(settings_find(s, o->name)));

@@ -26,7 +26,8 @@ bool settings_is_set(const struct settings *s, const char *name);
  * or NULL. For a hook the order is: its own section, the backend's section, the top level, the default; then `options`,
  * `hook_options` of the backend, `hook_options` of the top level. */
 json_t *settings_lookup(const struct settings *s, const char *key);
-/* All that settings_lookup would find for a hook, as one object: new reference. Without the driver's own options. */
+/* All that settings_lookup would find for a hook, as one object: new reference. Without the driver's own options and
+ * those that are secret. */
 json_t *settings_all(const struct settings *s);
 
 #endif

@@ -66,8 +66,8 @@ int hook_answer_take(enum hook_phase phase, json_t *value, json_t **ret, struct 
 	return 0;
 }
 
-int hook_answer_parse(enum hook_phase phase, const char *text, size_t len, size_t max_depth, json_t **ret,
-		      struct error *e)
+int hook_answer_parse(enum hook_phase phase, const char *what, const char *text, size_t len, size_t max_depth,
+		      json_t **ret, struct error *e)
 {
 	if (phase == HOOK_PERIODIC || phase == HOOK_ERROR)
 		return 0;
@@ -80,7 +80,7 @@ int hook_answer_parse(enum hook_phase phase, const char *text, size_t len, size_
 	_cleanup_json_ json_t *value = NULL;
 	int r = jsonx_parse(text, len, max_depth, &value, e);
 	if (r < 0) {
-		error_prefix(e, "standard output is neither empty nor one JSON value of at most %zu levels", max_depth);
+		error_prefix(e, "%s is neither empty nor one JSON value of at most %zu levels", what, max_depth);
 		return r;
 	}
 	return hook_answer_take(phase, value, ret, e);

@@ -4,9 +4,10 @@
 
 #include "hooks/hook.h"
 
-/* What a program printed: nothing, white space, or one JSON value. `*ret` as hook_answer_take makes it. */
-int hook_answer_parse(enum hook_phase phase, const char *text, size_t len, size_t max_depth, json_t **ret,
-		      struct error *e);
+/* What a program printed or a server sent: nothing, white space, or one JSON value. `what` names it in the error.
+ * `*ret` as hook_answer_take makes it. */
+int hook_answer_parse(enum hook_phase phase, const char *what, const char *text, size_t len, size_t max_depth,
+		      json_t **ret, struct error *e);
 /* What the value means in this phase: pre, any value; post, the object under "driver_action_results"; periodic and
  * error, nothing. `*ret` is a new reference, or stays NULL: nothing. */
 int hook_answer_take(enum hook_phase phase, json_t *value, json_t **ret, struct error *e);

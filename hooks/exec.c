@@ -169,7 +169,8 @@ static int judge(const struct exec *x, const struct hook_event *ev, const struct
 	const char *errors = result->errors + strspn(result->errors, " \t\r\n");
 	bool ended = !result->timed_out && !result->too_much;
 	if (ended && result->exit_code == 0) {
-		int r = hook_answer_parse(ev->phase, result->output, result->output_len, x->setup->max_depth, ret, e);
+		int r = hook_answer_parse(ev->phase, "standard output", result->output, result->output_len,
+					  x->setup->max_depth, ret, e);
 		if (r < 0)
 			hook_error_add_stderr(e, errors);
 		return r;

@@ -192,9 +192,9 @@ const char *fixture_program(struct fixture *f, const char *name, const char *tex
 
 const char *program_path(const char *name)
 {
-	static char paths[4][512];
+	static char paths[8][512];
 	static unsigned next;
-	char *path = paths[next++ % 4], self[400];
+	char *path = paths[next++ % 8], self[400];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
 	ck_assert_int_gt(n, 0);
@@ -239,9 +239,9 @@ static void check_sanitizers(const struct fixture *f)
 /* Another user may not be able to reach the build. */
 static void copy_programs(const struct fixture *f)
 {
-	ck_assert_int_eq(shell(NULL, "mkdir -p '%s/bin' && cp '%s' '%s' '%s' '%s' '%s/bin'", f->dir,
+	ck_assert_int_eq(shell(NULL, "mkdir -p '%s/bin' && cp '%s' '%s' '%s' '%s' '%s' '%s/bin'", f->dir,
 			       program_path("sharesd"), program_path("sharesctl"), program_path("sharesd-contain"),
-			       program_path("sharesd-tree"), f->dir),
+			       program_path("sharesd-tree"), program_path("sharesd-http.so"), f->dir),
 			 0);
 }
 

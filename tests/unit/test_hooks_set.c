@@ -7,7 +7,8 @@ static const struct {
 	const char *entry;   /* %s: the plugin */
 	const char *message; /* NULL: the conf file's own checks may be the first to refuse it */
 } bad_entries[] = {
-	{ "nosuch:/bin/true", "there is no hook module \"nosuch\" (known: exec, coproc, journal) and no hook section" },
+	{ "nosuch:/bin/true",
+	  "there is no hook module \"nosuch\" (known: exec, coproc, webhook, journal) and no hook section" },
 	{ "typo", NULL },
 	{ "", NULL },
 	{ "exec", NULL },
