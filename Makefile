@@ -18,7 +18,7 @@ T         ?= 60
 
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc \
-             libcurl4-openssl-dev libssl-dev openssl python3
+             libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
 HTTP_PKGS := libcurl libssl libcrypto
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
@@ -41,9 +41,13 @@ LIB_SRC  := $(filter-out %_main.c,$(wildcard $(addsuffix /*.c,base conf drivers 
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
 CTL_SRC  := $(filter-out client/client_main.c,$(wildcard client/*.c))
 CTL_OBJ  := $(CTL_SRC:%.c=$(O)/%.o)
-PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-http.so
+PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-http.so $(O)/sharesd-python
+# What hooks in Python need beside their runner.
+PYTHON   := $(shell find hooks/python -name '*.py')
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/%,$(wildcard tests/e2e/test_*.c))
+# Written in Python; they look at no compiled code, so the sanitizers have no use for them.
+PYTESTS  := $(O)/tests/test_python
 TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
 TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
 MANUALS  := $(addprefix $(O)/man/,sharesd.8 sharesd.conf.5 sharesd-rpc.7)
@@ -60,7 +64,7 @@ FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
 THREADED := test_socket test_socket_calls test_conf_e2e test_hooks_modules test_methods test_store test_base_process test_conf
 # Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
-HEAVY    := test_crash_sweep test_backend_away
+HEAVY    := test_crash_sweep test_backend_away test_hooks_python
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
 
 # Below one another, in parallel where nobody says otherwise.
@@ -133,7 +137,7 @@ soak: deps ## N=100000 mixed calls with kills, reloads and rude clients, and wha
 
 stage-plain:
 	+@$(SUB) everything
-	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(E2E) $(UNIT))
+	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(E2E) $(UNIT) $(PYTESTS))
 stage-asan:
 	+@$(SUB) $(ASAN) everything
 	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(filter-out $(if $(OURS),$(HEAVY)),$(notdir $(E2E) $(UNIT)))
@@ -147,10 +151,11 @@ stage-lint:
 	+@$(SUB) $(MANUALS)
 	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint
 	@mandoc -T lint -W warning $(PAGES) || echo manual >>$(O)/lint
+	@pyflakes3 hooks/python hooks/python/sharesd-python tests/python tests/python/test_python || echo python >>$(O)/lint
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
-everything: $(PROGRAMS) $(MANUALS) $(OPENRPC) $(UNIT) $(E2E) $(TEST_SO) $(BENCH) $(O)/tests/soak/soak
+everything: $(PROGRAMS) $(MANUALS) $(OPENRPC) $(UNIT) $(E2E) $(PYTESTS) $(TEST_SO) $(BENCH) $(O)/tests/soak/soak
 tidy: $(TIDY)
 fuzz-programs: $(FUZZ)
 
@@ -183,6 +188,9 @@ $(O)/sharesd-tree: $(O)/drivers/tree_main.o $(O)/libsharesd.a
 $(O)/sharesd-http.so: $(O)/hooks/http/http.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -shared -o $@ $< $(HTTP_LIBS)
+$(O)/sharesd-python: hooks/python/sharesd-python $(PYTHON) | $(O)/
+	@rm -rf $(O)/python && mkdir $(O)/python && cp -r hooks/python/sharesd hooks/python/stand-in $(O)/python
+	@install -m 0755 $< $@
 # The parts of the manual that the tables know.
 $(O)/sharesd-manual: $(O)/daemon/manual_main.o $(O)/libsharesd.a
 	@echo "  LD $@"
@@ -235,6 +243,9 @@ $(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/fuzz.o $(O)/libs
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -rdynamic -o $@ $(FUZZ_WRAP:%=-Wl,--wrap=%) $(filter %.o,$^) $(O)/libsharesd.a \
 		$(PKG_LIBS)
+$(PYTESTS): $(O)/tests/%: tests/python/%
+	@mkdir -p $(@D)
+	@install -m 0755 $< $@
 $(O)/tests/bench/bench: $(O)/tests/bench/bench_place.o
 $(O)/tests/bench/%: $(O)/tests/bench/%.o
 	@echo "  LD $@"
@@ -279,7 +290,10 @@ install: all ## installs below DESTDIR: programs, units, manual, headers, exampl
 install-built:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(O)/sharesd
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(O)/sharesctl
-	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree
+	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-python
+	for p in $(PYTHON:hooks/python/%=%); do install -D -m 0644 hooks/python/$$p $(DESTDIR)$(LIBEXEC)/python/$$p || exit 1; done
+	install -d $(DESTDIR)$(PREFIX)/lib/python3/dist-packages
+	ln -sfn $(LIBEXEC)/python/sharesd $(DESTDIR)$(PREFIX)/lib/python3/dist-packages/sharesd
 	install -D -m 0644 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-http.so
 	for h in $(HEADERS); do install -D -m 0644 $$h $(INCLUDE)/$$h || exit 1; done
 	install -d $(SHARE)/pkgconfig $(DESTDIR)$(SYSCONF)/sharesd/hooks

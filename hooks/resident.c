@@ -234,13 +234,10 @@ bool resident_wanted(struct resident *p, enum hook_phase phase, const char *func
 static int talk(struct resident *p, const char *text, size_t len, struct error *e)
 {
 	const char *greeting = p->greeted ? "" : p->spec->greeting;
-	size_t head = strlen(greeting);
-	_cleanup_free_ char *all = xmalloc(head + len + 1);
-	memcpy(all, greeting, head);
-	memcpy(all + head, text, len);
+	_cleanup_free_ char *all = xasprintf("%s%.*s", greeting, (int)len, text);
 	p->greeted = true;
 	hook_stderr_begin(dialog_stderr(p->dialog));
-	int r = dialog_exchange(p->dialog, all, head + len, p->spec->timeout, on_line, p, e);
+	int r = dialog_exchange(p->dialog, all, strlen(all), p->spec->timeout, on_line, p, e);
 	if (r < 0) {
 		blame(p, e);
 		down(p, text_monotonic(), e->message);

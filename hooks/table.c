@@ -9,7 +9,8 @@
 
 /* Ours, then those of plugins; a place is left for each, and for the end. */
 enum { MODULES_MAX = 64 };
-static const struct hook_ops *modules[MODULES_MAX + 1] = { &hook_exec, &hook_coproc, &hook_webhook, &hook_journal };
+static const struct hook_ops *modules[MODULES_MAX + 1] = { &hook_exec, &hook_coproc, &hook_python, &hook_webhook,
+							   &hook_journal };
 static const struct option *options[MODULES_MAX + 1];
 
 const struct hook_ops *const *hook_module_table(void)

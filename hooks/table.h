@@ -1,4 +1,5 @@
-/* The one list of hook modules: "exec", "coproc", "webhook", "journal"; shared objects come by path and are not in it.
+/* The one list of hook modules: "exec", "coproc", "python", "webhook", "journal"; shared objects come by path and are
+ * not in it.
  */
 #ifndef HOOKS_TABLE_H
 #define HOOKS_TABLE_H
@@ -13,6 +14,6 @@ const struct option *const *hook_module_options(void);
  * members and that no module of that name exists. Call before the conf file is read and before any hook exists. */
 int hook_module_register(const struct hook_ops *ops, const char *origin, struct error *e);
 
-extern const struct hook_ops hook_exec, hook_coproc, hook_webhook, hook_journal;
+extern const struct hook_ops hook_exec, hook_coproc, hook_python, hook_webhook, hook_journal;
 
 #endif

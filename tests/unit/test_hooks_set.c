@@ -8,7 +8,7 @@ static const struct {
 	const char *message; /* NULL: the conf file's own checks may be the first to refuse it */
 } bad_entries[] = {
 	{ "nosuch:/bin/true",
-	  "there is no hook module \"nosuch\" (known: exec, coproc, webhook, journal) and no hook section" },
+	  "there is no hook module \"nosuch\" (known: exec, coproc, python, webhook, journal) and no hook section" },
 	{ "typo", NULL },
 	{ "", NULL },
 	{ "exec", NULL },

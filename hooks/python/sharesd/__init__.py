@@ -1,0 +1,1 @@
+"""Hooks of sharesd in Python: see sharesd.hook, and sharesd-hooks(7)."""

@@ -1,0 +1,4 @@
+"""HookBase under Manila's name."""
+import sharesd.hook
+
+HookBase = sharesd.hook.HookBase
