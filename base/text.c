@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NAME_LENGTH 255
 /* The letters of size suffixes: the power is the place + 1. */
@@ -265,6 +267,16 @@ static int ask_group(const char *name, id_t id, char *buffer, size_t size, id_t 
 	return 0;
 }
 
+/* An NSS module that found no descriptor to look with is passed over, and the next has never heard of the name. */
+static int lack_of_descriptors(int otherwise)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC), err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (err == EMFILE || err == ENFILE) ? err : otherwise;
+}
+
 static int nss_find(nss_ask ask, const char *name, id_t id, id_t *ret, char **ret_name)
 {
 	_cleanup_free_ char *buffer = NULL;
@@ -279,6 +291,8 @@ static int nss_find(nss_ask ask, const char *name, id_t id, id_t *ret, char **re
 	/* The words for "no such entry" differ between NSS modules. */
 	if (r == ESRCH || r == EBADF || r == EPERM)
 		r = ENOENT;
+	if (r == ENOENT)
+		r = lack_of_descriptors(ENOENT);
 	return -r;
 }
 

@@ -59,7 +59,11 @@ static int canonical_user(const char *to, char **ret, struct error *e)
 {
 	uid_t uid;
 
-	if (text_parse_user(to, &uid, ret) < 0)
+	int r = text_parse_user(to, &uid, ret);
+
+	if (r < 0 && r != -ENOENT)
+		return error_set(e, ERR_INTERNAL, -r, "cannot look up the user \"%s\": %s", to, strerror(-r));
+	if (r < 0)
 		return error_param(e, "access_to", "there is no user \"%s\" on this host", to);
 	return 0;
 }

@@ -257,13 +257,27 @@ static int manage_settle(struct engine *en, struct call *c, struct error *e)
 	return 0;
 }
 
+/* The rules were asked for with the share, and nobody tries them again. */
+static int fail_rules(struct engine *en, const struct call *c, const char *reason, struct error *e)
+{
+	_cleanup_json_ json_t *rules = NULL;
+	json_t *rule;
+	size_t i;
+	int r = object_rules(en->st, jsonx_str(c->share, "id"), &rules, e);
+
+	json_array_foreach(rules, i, rule) if (r == 0) r =
+		access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "error", reason, e);
+	return r;
+}
+
 static int manage_fail(struct engine *en, struct call *c, const struct error *cause, struct error *e)
 {
-	int r = set_instance_status(en, c, "manage_error", cause->message, e);
+	int r = fail_rules(en, c, cause->message, e);
 
-	if (r == 0)
-		share_event(en, c);
-	return r;
+	if (r < 0 || (r = set_instance_status(en, c, "manage_error", cause->message, e)) < 0)
+		return r;
+	share_event(en, c);
+	return 0;
 }
 
 /* A dry run shows the share that would be; nothing of it is in the store. */

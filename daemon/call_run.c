@@ -202,12 +202,23 @@ static void end_unchanged(struct engine *en, struct call *c)
 
 /* ---- commits ---- */
 
+/* It, and those whose long work goes on. */
+static unsigned count_results(const struct engine *en)
+{
+	unsigned n = 1;
+
+	for (const struct call *p = en->parked; p; p = p->next)
+		n++;
+	return n;
+}
+
 static int commit_intent(struct engine *en, struct call *c, struct error *e)
 {
+	bool frees = c->method->flags & METHOD_IF_PRESENT;
 	int r;
 
 	set_phase(c, CALL_STORE);
-	if ((r = store_begin(en->st, e)) < 0)
+	if ((r = store_need_room(en->st, count_results(en), frees, e)) < 0 || (r = store_begin(en->st, e)) < 0)
 		return r;
 	if ((c->method->ops->intend && (r = c->method->ops->intend(en, c, e)) < 0) ||
 	    (r = record_insert_intent(en, c, e)) < 0 || (r = store_commit(en->st, true, e)) < 0) {

@@ -8,6 +8,7 @@
 #include "daemon/options.h"
 #include "daemon/plugins.h"
 
+#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,8 @@ int main(int argc, char **argv)
 	int fds[16]; /* one more than are served is enough to refuse them */
 
 	mem_setup();
+	/* libevent's too: of a connection without its buffers nothing good can come. */
+	event_set_mem_functions(xmalloc, xrealloc, free);
 	json_object_seed(0);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0077);

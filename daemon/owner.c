@@ -7,18 +7,27 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <string.h>
 #include <unistd.h>
 
 static int parse_user(const char *param, const char *text, uid_t *ret, struct error *e)
 {
-	if (text_parse_user(text, ret, NULL) < 0)
+	int r = text_parse_user(text, ret, NULL);
+
+	if (r < 0 && r != -ENOENT)
+		return error_set(e, ERR_INTERNAL, -r, "cannot look up the user \"%s\": %s", text, strerror(-r));
+	if (r < 0)
 		return error_param(e, param, "there is no user \"%s\" on this host", text);
 	return 0;
 }
 
 static int parse_group(const char *param, const char *text, gid_t *ret, struct error *e)
 {
-	if (text_parse_group(text, ret, NULL) < 0)
+	int r = text_parse_group(text, ret, NULL);
+
+	if (r < 0 && r != -ENOENT)
+		return error_set(e, ERR_INTERNAL, -r, "cannot look up the group \"%s\": %s", text, strerror(-r));
+	if (r < 0)
 		return error_param(e, param, "there is no group \"%s\" on this host", text);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -25,6 +26,8 @@
 /* A client that does not read what it asked for is not read from either, past this. */
 #define READ_PAUSE_BYTES (256 * 1024)
 #define LISTENERS_MAX    8
+/* More than a call with its hooks and helpers takes. */
+#define DESCRIPTORS_KEPT 64
 
 struct conn {
 	struct conn *next;
@@ -498,6 +501,19 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 		event_add(sv->listeners[i], NULL);
 }
 
+/* Connections leave some for the calls that come in over them. A new descriptor has the lowest free number. */
+static bool lacks_descriptors(int fd)
+{
+	struct rlimit limit;
+	rlim_t kept = DESCRIPTORS_KEPT;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return false;
+	if (kept > limit.rlim_cur / 2)
+		kept = limit.rlim_cur / 2;
+	return (rlim_t)fd >= limit.rlim_cur - kept;
+}
+
 static void on_accept(evutil_socket_t listener, short what, void *arg)
 {
 	struct server *sv = arg;
@@ -513,7 +529,12 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 			}
 			return;
 		}
-		welcome(sv, fd);
+		if (lacks_descriptors(fd))
+			turn_away(fd, ERR_LIMIT,
+				  "sharesd has hardly any descriptors left: close some connections, or raise its "
+				  "limit (LimitNOFILE, ulimit -n)");
+		else
+			welcome(sv, fd);
 	}
 }
 

@@ -104,6 +104,8 @@ static int read_row(struct store *st, sqlite3_stmt *s, enum store_table t, json_
 		json_t *v = read_column(s, (int)i, schema->columns[i].type);
 		char where[128];
 
+		if (!v && sqlite3_errcode(st->db) == SQLITE_NOMEM)
+			return store_fail(st, e);
 		if (!v) {
 			snprintf(where, sizeof where, "%s.%s of row %" PRId64, schema->name, schema->columns[i].name,
 				 (int64_t)sqlite3_column_int64(s, STORE_SEQ));

@@ -40,6 +40,10 @@ int store_begin(struct store *st, struct error *e);
 /* durable: on stable storage when it returns. Else it survives the process, not a power cut. -ENOSPC (no_space) and
  * others roll back. After a failed flush nothing may be written until a restart, which decides what of it stands. */
 int store_commit(struct store *st, bool durable, struct error *e);
+/* Before a driver is called: sees to it that the intent and the results of so many calls that are under way can be
+ * stored even if the disk is full by then. -ENOSPC (no_space): they could not. `frees`: a call that makes room, which
+ * may take what is kept for such. */
+int store_need_room(struct store *st, unsigned results, bool frees, struct error *e);
 void store_rollback(struct store *st); /* no transaction: does nothing */
 
 /* `row` is borrowed; a member that is no column, or of the wrong type, is ERR_INTERNAL. -EEXIST for a double unique

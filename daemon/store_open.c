@@ -155,7 +155,7 @@ int store_open(const char *state_dir, bool writable, struct store **ret, struct 
 	bool unclean = false;
 	int r;
 
-	st->lock = -1;
+	st->lock = st->log_fd = -1;
 	st->writable = writable;
 	st->path = xasprintf("%s/" STORE_FILE, state_dir);
 	if (writable && (r = store_dir_take(state_dir, &st->lock, &unclean, e)) < 0)
@@ -176,6 +176,7 @@ void store_close(struct store *st)
 	for (unsigned i = 0; i < st->count; i++)
 		sqlite3_finalize(st->statements[i].stmt);
 	sqlite3_close(st->db);
+	cleanup_close(&st->log_fd);
 	/* Last: until then the file is ours. */
 	if (st->lock >= 0)
 		close(st->lock);

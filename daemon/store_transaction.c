@@ -63,6 +63,7 @@ static int move_log(void *arg, sqlite3 *db, const char *name, int pages)
 {
 	struct store *st = arg;
 
+	store_note_log(st, pages);
 	if (pages < CHECKPOINT_PAGES || st->broken)
 		return SQLITE_OK;
 	if (sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK &&

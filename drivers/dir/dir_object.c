@@ -207,8 +207,8 @@ static int load_by_xattr(const struct dir_root *r, const struct wanted *w, struc
 			 strcmp(jsonx_str(o->mark, "kind"), w->kind) != 0)
 			n = stale(r, w, o->location, e);
 	}
-	/* What the driver never answered for is not this object's, whatever stands there. */
-	if (n == -ESTALE && !w->location)
+	/* What the driver never answered for, or was given back, is not this object's, whatever stands there. */
+	if (n == -ESTALE && (!w->location || (o->mark && strcmp(dir_object_state(o), "unmanaged") == 0)))
 		n = missing(r, w, o->location, e);
 	if (n == 0)
 		fold_next(o);

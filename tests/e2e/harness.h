@@ -110,4 +110,7 @@ void wait_backend(const struct fixture *f, const char *backend, const char *stat
 /* true: this is root and the test may go on. Else prints "SKIP name: needs root", and fails when $CI is set. */
 bool need_root(const char *test_name);
 
+/* Is this a build under a sanitizer? */
+bool is_sanitized(void);
+
 #endif

@@ -55,6 +55,8 @@ void sweep_begin(struct sweep *s, const struct sweep_row *row, const char *how, 
 json_t *sweep_params(const struct sweep *s, const struct sweep_row *row);
 /* The call, on a connection of its own. NULL: the daemon was gone before it answered. New reference. */
 json_t *sweep_call(struct sweep *s, const struct sweep_row *row);
+/* The same on this connection. */
+json_t *sweep_call_on(struct sweep *s, const struct sweep_row *row, struct client *c);
 /* Was any hook told of the try's call? Call sweep_take_events first. */
 bool sweep_was_begun(const struct sweep *s, const struct sweep_row *row);
 void sweep_take_events(struct sweep *s);

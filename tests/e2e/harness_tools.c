@@ -145,6 +145,21 @@ void nap(double seconds)
 	nanosleep(&t, NULL);
 }
 
+bool is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+	return true;
+#else
+	return false;
+#endif
+#else
+	return false;
+#endif
+}
+
 bool need_root(const char *test_name)
 {
 	const char *ci = getenv("CI");

@@ -15,12 +15,6 @@
 
 /* The steps at which a call may be cut off are fewer; a sweep that goes on has lost its way. */
 enum { MOST_STEPS = 150 };
-/* Under a sanitizer, where a start takes longer, every second step. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STRIDE = 2 };
-#else
-enum { STRIDE = 1 };
-#endif
 /* The start after a crash dies too, every so many tries. */
 enum { TWICE = 2 };
 
@@ -78,9 +72,11 @@ static void crash_in_recovery(struct sweep *s)
 static unsigned sweep_steps(struct sweep *s, const struct sweep_row *row, unsigned from)
 {
 	unsigned before = from;
+	/* Under a sanitizer, where a start takes longer, every second step. */
+	unsigned stride = is_sanitized() ? 2 : 1;
 	bool answered = false;
 
-	for (unsigned step = from; !answered; step += STRIDE) {
+	for (unsigned step = from; !answered; step += stride) {
 		_cleanup_json_ json_t *reply = NULL;
 
 		ck_assert_uint_lt(step, MOST_STEPS);

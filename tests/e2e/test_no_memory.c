@@ -1,0 +1,129 @@
+/* Allocations fail during one request, whichever they are: the daemon ends by itself, or answers, and what it was about
+ * is decided: the rows of harness_sweep_rows.c, as after a kill. */
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "tests/e2e/harness_fail.h"
+#include "tests/e2e/harness_halves.h"
+#include "tests/e2e/harness_sweep.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* There are thousands of allocations in a call: so many of them fail in a run, spread evenly from an offset that is
+ * another in each run. */
+enum { TRIES = 10 };
+
+struct tally {
+	unsigned ended, refused, done;
+};
+
+static long count_allocations(struct sweep *s, const struct sweep_row *row, struct preload_fail *fail)
+{
+	_cleanup_json_ json_t *reply = NULL;
+
+	sweep_begin(s, row, "with memory");
+	atomic_store(&fail->allocations, 0);
+	atomic_store(&fail->counting, 1);
+	reply = sweep_call(s, row);
+	atomic_store(&fail->counting, 0);
+	ck_assert_msg(reply && json_object_get(reply, "result"), "%s: it failed", s->where);
+	sweep_clear(s);
+	return atomic_load(&fail->allocations);
+}
+
+/* By abort, with a word about why; never by a NULL pointer. */
+static void expect_abort(struct sweep *s)
+{
+	ck_assert_msg(WIFSIGNALED(s->f->status) && WTERMSIG(s->f->status) == SIGABRT,
+		      "%s: the daemon ended with wait status %d", s->where, s->f->status);
+	ck_assert_msg(fixture_log_has(s->f, "out of memory"), "%s: the log does not say why", s->where);
+}
+
+static void try_at(struct sweep *s, const struct sweep_row *row, struct preload_fail *fail, long at, bool for_good,
+		   struct tally *t)
+{
+	_cleanup_json_ json_t *reply = NULL;
+
+	sweep_begin(s, row, "with allocation %ld %s failing", at, for_good ? "and all after it" : "alone");
+	atomic_store(&fail->allocations, 0);
+	atomic_store(&fail->failed, 0);
+	atomic_store(&fail->fail_at, at);
+	atomic_store(&fail->for_good, for_good);
+	atomic_store(&fail->counting, 1);
+	reply = sweep_call(s, row);
+	atomic_store(&fail->counting, 0);
+	atomic_store(&fail->fail_at, 0);
+	sweep_take_events(s);
+	/* A connection that is closed need not mean an end. */
+	if (!reply && fixture_wait_end(s->f, 0.5)) {
+		t->ended++;
+		expect_abort(s);
+		fixture_start(s->f, fail_env(), (uid_t)-1);
+	} else if (reply && json_object_get(reply, "error")) {
+		t->refused++;
+	} else {
+		t->done++;
+	}
+	sweep_settle(s, row, reply);
+	sweep_clear(s);
+}
+
+static void sweep_some(size_t which, void *offset)
+{
+	struct sweep s;
+	struct preload_fail *fail;
+	struct tally t = { 0 };
+	double from = *(const double *)offset;
+
+	sweep_open(&s, &sweep_drivers[0], "");
+	fail = fail_new(s.f);
+	fixture_start(s.f, fail_env(), (uid_t)-1);
+	for (size_t i = which; i < sweep_count(); i += 2) {
+		long n = count_allocations(&s, &sweep_rows[i], fail);
+
+		for (int k = 0; k < TRIES; k++)
+			try_at(&s, &sweep_rows[i], fail, 1 + (long)((k + from) * (double)n / TRIES), k % 2, &t);
+	}
+	printf("from offset %.3f: the daemon ended %u times, refused %u, did %u\n", from, t.ended, t.refused, t.done);
+	fflush(stdout);
+	sweep_close(&s);
+}
+
+START_TEST(test_no_memory)
+{
+	struct timeval tv;
+	const char *given = getenv("OFFSET");
+	double offset;
+
+	if (is_sanitized() || !need_root("test_no_memory"))
+		return;
+	gettimeofday(&tv, NULL);
+	offset = given ? strtod(given, NULL) : (double)tv.tv_usec / 1e6;
+	printf("OFFSET=%.6f\n", offset);
+	in_halves(sweep_some, &offset);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("no_memory");
+	TCase *tc = tcase_create("no_memory");
+	SRunner *runner;
+	int failed;
+
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 0);
+	tcase_set_timeout(tc, 300);
+	tcase_add_test(tc, test_no_memory);
+	suite_add_tcase(s, tc);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
