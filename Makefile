@@ -64,11 +64,7 @@ FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
 THREADED := test_socket test_socket_calls test_conf_e2e test_hooks_modules test_methods test_store test_base_process test_conf
 # Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
-<<<<<<< HEAD
-HEAVY    := test_crash_sweep test_backend_away test_hooks_python
-=======
-HEAVY    := test_crash_sweep test_backend_away test_no_memory test_no_descriptors
->>>>>>> 57007c8 (Keep room for results in the log, and descriptors for calls; sweep calls with no memory and no descriptors)
+HEAVY    := test_crash_sweep test_backend_away test_hooks_python test_no_memory test_no_descriptors
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
 
 # Below one another, in parallel where nobody says otherwise.

@@ -16,15 +16,11 @@ struct store {
 	int lock; /* of the writing one, else -1 */
 	bool writable;
 	bool in_transaction;
-<<<<<<< HEAD
 	int64_t last_event, committed_event, durable_event; /* of the writing one: how far events are */
-	char *broken;                                       /* why nothing may be written any more, or NULL */
-=======
 	/* The log, where results find room (store_room.c): its end, and up to where it has blocks. */
 	int log_fd;
 	int64_t log_end, log_room;
 	char *broken; /* why nothing may be written any more, or NULL */
->>>>>>> 57007c8 (Keep room for results in the log, and descriptors for calls; sweep calls with no memory and no descriptors)
 	struct statement {
 		struct sql_key key;
 		sqlite3_stmt *stmt;
@@ -53,12 +49,9 @@ int store_run(struct store *st, enum sql_kind kind, struct error *e);
 int store_may_write(struct store *st, struct error *e);
 /* store_transaction.c: moves what was committed from the log into the database as the log grows. */
 void store_watch_log(struct store *st);
-<<<<<<< HEAD
 /* store_transaction.c: at the opening of the writing store; all that is in it is durable then. */
 int store_find_events(struct store *st, bool unclean, struct error *e);
-=======
 /* store_room.c: the log has so many pages now. */
 void store_note_log(struct store *st, int pages);
->>>>>>> 57007c8 (Keep room for results in the log, and descriptors for calls; sweep calls with no memory and no descriptors)
 
 #endif
