@@ -151,7 +151,7 @@ stage-lint:
 	+@$(SUB) $(MANUALS)
 	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint
 	@mandoc -T lint -W warning $(PAGES) || echo manual >>$(O)/lint
-	@pyflakes3 hooks/python hooks/python/sharesd-python tests/python tests/python/test_python || echo python >>$(O)/lint
+	@pyflakes3 hooks/python hooks/python/sharesd-python tests/python tests/python/test_python hooks/examples/*.py || echo python >>$(O)/lint
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
