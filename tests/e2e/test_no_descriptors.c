@@ -74,7 +74,7 @@ static void check_refusal(const struct sweep *s, const json_t *reply)
 static bool try_with(struct sweep *s, const struct sweep_row *row, unsigned more)
 {
 	struct client *c;
-	_cleanup_json_ json_t *reply = NULL, *list = NULL;
+	_cleanup_json_ json_t *reply = NULL;
 	bool done;
 
 	sweep_begin(s, row, "with %u descriptors left", more);
@@ -83,7 +83,7 @@ static bool try_with(struct sweep *s, const struct sweep_row *row, unsigned more
 	limit(s->f, count_resting(s->f) + more);
 	reply = sweep_call_on(s, row, c);
 	/* Reads go on. */
-	list = client_call(c, "list_shares", NULL);
+	json_decref(client_call(c, "list_shares", NULL));
 	limit(s->f, RLIM_INFINITY);
 	client_free(c);
 	ck_assert_msg(reply != NULL, "%s: no answer", s->where);
@@ -125,16 +125,19 @@ END_TEST
 /* Seconds of processor time. */
 static double used(const struct fixture *f)
 {
-	unsigned long user = 0, system = 0;
 	_cleanup_free_ char *text = NULL;
-	char path[64];
+	char path[64], *field;
+	unsigned long user;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)f->pid);
 	text = read_text(path);
 	ck_assert_ptr_nonnull(text);
-	ck_assert_int_eq(
-		sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	/* The 12th and 13th after the name: in user mode, in the kernel. */
+	field = strrchr(text, ')') + 1;
+	for (int i = 0; i < 12; i++)
+		field = strchr(field + 1, ' ');
+	user = strtoul(field, &field, 10);
+	return (double)(user + strtoul(field, NULL, 10)) / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* As many connections as there can be: who is in stays served with all that calls need, who is not is told why, and
