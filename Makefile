@@ -56,7 +56,7 @@ PAGES    := $(MANUALS) client/sharesctl.1
 # What rpc.discover answers: the tests hold every reply against it, and it against the copy that was looked at last.
 OPENRPC  := $(O)/openrpc.json $(O)/tests/golden.json
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
-SOAK     := $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/*.c))
+SOAK     := $(O)/tests/soak/soak $(O)/tests/soak/fates
 FUZZ     := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 DIRS     := $(ROOMS) hooks/http tests/unit tests/e2e tests/bench tests/soak tests/fuzz tests/plugins
 FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
@@ -75,8 +75,8 @@ SANITIZED := OPT="-O1 -g"
 ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan fuzz lint golden format bench soak install install-built uninstall clean everything \
-	tidy fuzz-programs FORCE \
+.PHONY: help all deps demo test asan tsan fuzz lint golden format bench soak soak-hooks install install-built uninstall \
+	clean everything tidy fuzz-programs FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
 .SECONDARY:
@@ -132,8 +132,13 @@ bench: deps ## speed and memory, as ratios to an echo server and to bare SQLite
 
 N ?= 100000
 soak: deps ## N=100000 mixed calls with kills, reloads and rude clients, and what came of them (root)
-	+@$(SUB) all $(O)/tests/soak/soak $(BENCH)
+	+@$(SUB) all $(SOAK) $(BENCH)
 	@$(O)/tests/soak/soak $(O) $(N) $(SEED)
+
+RUNS ?= 10000
+soak-hooks: deps ## RUNS=10000 hook runs of mixed fates, and what is left of them
+	+@$(SUB) all $(SOAK)
+	@$(O)/tests/soak/fates $(O) $(RUNS)
 
 stage-plain:
 	+@$(SUB) everything
@@ -155,7 +160,7 @@ stage-lint:
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
-everything: $(PROGRAMS) $(MANUALS) $(OPENRPC) $(UNIT) $(E2E) $(PYTESTS) $(TEST_SO) $(BENCH) $(O)/tests/soak/soak
+everything: $(PROGRAMS) $(MANUALS) $(OPENRPC) $(UNIT) $(E2E) $(PYTESTS) $(TEST_SO) $(BENCH) $(SOAK)
 tidy: $(TIDY)
 fuzz-programs: $(FUZZ)
 
@@ -251,9 +256,11 @@ $(O)/tests/bench/%: $(O)/tests/bench/%.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 
-$(O)/tests/soak/soak: $(SOAK) $(O)/tests/bench/bench_place.o $(O)/libsharesd.a
+$(O)/tests/soak/soak: $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/soak*.c))
+$(O)/tests/soak/fates: $(O)/tests/soak/fates.o $(O)/tests/soak/soak_link.o
+$(SOAK): $(O)/tests/bench/bench_place.o $(O)/libsharesd.a
 	@echo "  LD $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
 
 -include $(wildcard $(patsubst %,$(O)/%/*.d,$(DIRS)))
 
