@@ -18,7 +18,7 @@ T         ?= 60
 
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc \
-             libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3
+             libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
 HTTP_PKGS := libcurl libssl libcrypto
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
@@ -63,8 +63,10 @@ FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # OURS: without the tests themselves, to keep `make test` short; `make lint` looks at all.
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
 THREADED := test_socket test_socket_calls test_conf_e2e test_hooks_modules test_methods test_store test_base_process test_conf
+# Programs under a sanitizer do not live in the profile of the units.
+PLAIN    := test_systemd
 # Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
-HEAVY    := test_crash_sweep test_backend_away test_hooks_python test_no_memory test_no_descriptors
+HEAVY    := $(PLAIN) test_crash_sweep test_backend_away test_hooks_python test_no_memory test_no_descriptors
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
 
 # Below one another, in parallel where nobody says otherwise.
@@ -145,10 +147,10 @@ stage-plain:
 	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(E2E) $(UNIT) $(PYTESTS))
 stage-asan:
 	+@$(SUB) $(ASAN) everything
-	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(filter-out $(if $(OURS),$(HEAVY)),$(notdir $(E2E) $(UNIT)))
+	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(filter-out $(PLAIN) $(if $(OURS),$(HEAVY)),$(notdir $(E2E) $(UNIT)))
 stage-tsan:
 	+@$(SUB) $(TSAN) everything
-	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(or $(TSAN_TESTS),$(notdir $(E2E) $(UNIT)))
+	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(or $(TSAN_TESTS),$(filter-out $(PLAIN),$(notdir $(E2E) $(UNIT))))
 stage-fuzz:
 	+@$(SUB) $(ASAN) fuzz-programs
 	@tests/run.sh fuzz $(RESULTS) $(O)/asan $(O)/fuzz $(T) $(notdir $(FUZZ))
@@ -160,7 +162,7 @@ stage-lint:
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
-everything: $(PROGRAMS) $(MANUALS) $(OPENRPC) $(UNIT) $(E2E) $(PYTESTS) $(TEST_SO) $(BENCH) $(SOAK)
+everything: $(PROGRAMS) $(MANUALS) $(UNITS) $(OPENRPC) $(UNIT) $(E2E) $(PYTESTS) $(TEST_SO) $(BENCH) $(SOAK)
 tidy: $(TIDY)
 fuzz-programs: $(FUZZ)
 
@@ -283,7 +285,7 @@ endef
 
 # The units of the one daemon and those of instances differ in names only.
 unit = sed -e '/^\# Makes /d' -e 's|@PREFIX@|$(PREFIX)|' -e 's|@NAME@|$(1)|' -e 's|@CONF@|$(SYSCONF)/sharesd/$(2).conf|' \
-	-e 's|@SOCKET_UNIT@|$(3)|' -e 's|@DESCRIPTION@|$(4)|' $< >$@
+	-e 's|@CONFDIR@|$(SYSCONF)/sharesd|' -e 's|@SOCKET_UNIT@|$(3)|' -e 's|@DESCRIPTION@|$(4)|' $< >$@
 $(O)/systemd/sharesd.%: systemd/sharesd.%.in $(O)/flags
 	@mkdir -p $(@D)
 	@$(call unit,sharesd,sharesd,sharesd.socket,Share service)
@@ -319,6 +321,7 @@ install-built:
 
 uninstall: ## removes what install made, but for conf files and what the daemon keeps
 	rm -f $(DESTDIR)$(PREFIX)/sbin/sharesd $(DESTDIR)$(PREFIX)/bin/sharesctl $(SHARE)/pkgconfig/sharesd.pc $(SYSUSERS) \
+		$(DESTDIR)$(PREFIX)/lib/python3/dist-packages/sharesd \
 		$(SHARE)/bash-completion/completions/sharesctl $(addprefix $(UNITDIR)/,$(notdir $(UNITS)))
 	for m in $(notdir $(PAGES)); do rm -f $(SHARE)/man/man$${m##*.}/$$m; done
 	rm -rf $(DESTDIR)$(LIBEXEC) $(INCLUDE) $(DOC) $(SHARE)/sharesd

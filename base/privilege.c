@@ -1,7 +1,9 @@
 #include "base/privilege.h"
 
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,4 +29,14 @@ bool privilege_files(void)
 bool privilege_users(void)
 {
 	return has(BIT(CAP_SETUID) | BIT(CAP_SETGID));
+}
+
+bool privilege_network(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
 }

@@ -9,5 +9,7 @@
 bool privilege_files(void);
 /* May it run programs as any user? */
 bool privilege_users(void);
+/* May it talk to other machines? */
+bool privilege_network(void);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/privilege.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +81,10 @@ static char *check_entry(const struct conf_schema *schema, const char *entry)
 	if (!*module || !is_module(schema, module) ||
 	    (!colon && !schema->module_names && strcmp(entry, "journal") != 0))
 		return no_module(schema, entry, module);
+	if (strcmp(module, "webhook") == 0 && colon && !text_starts_with(colon + 1, "unix:") && !privilege_network())
+		return xasprintf("\"%s\" needs the network, which the daemon may not use; under systemd its unit needs "
+				 "the drop-in network (see sharesd(8))",
+				 entry);
 	if (is_in(need_argument, module) && (!colon || !colon[1]))
 		return xasprintf("\"%s\" has no argument; write %s:ARGUMENT, such as exec:/path/program", entry,
 				 module);
