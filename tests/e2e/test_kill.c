@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "tests/e2e/harness.h"
 #include "tests/e2e/harness_disk.h"
+#include "tests/e2e/harness_load.h"
 #include "tests/e2e/harness_recorder.h"
 
 #include <check.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -22,307 +22,31 @@
 
 /* ---- killed under load ---- */
 
-enum { CLIENTS = 4, ITEMS = 6, ROUNDS = 6 };
-
-enum op { NO_OP, CREATE, COPY, DELETE, EXTEND, SHRINK, ALLOW, DENY, SNAP, UNSNAP, REVERT, OPS };
-
-/* A share as its client believes it to be: after the last answer, and with what it has asked for since. */
-struct item {
-	char name[12];
-	bool present, rule, snap;
-	long long size;
-	char content[32], snap_content[32];
-	enum op pending;
-	int from; /* COPY: of this item */
-	unsigned serial;
-};
-
-/* Shared with the clients' processes. */
-struct load {
-	struct item items[CLIENTS][ITEMS];
-};
-
-static const char *const op_methods[OPS] = { "",
-					     "create_share_instance",
-					     "create_share_instance",
-					     "delete_share_instance",
-					     "extend_share",
-					     "shrink_share",
-					     "allow_access",
-					     "deny_access",
-					     "create_snapshot",
-					     "delete_snapshot",
-					     "revert_to_snapshot" };
-
-static bool can(const struct item *items, struct item *it, enum op op, unsigned dice)
-{
-	switch (op) {
-	case CREATE:
-		return !it->present;
-	case COPY:
-		it->from = (int)(dice % ITEMS);
-		return !it->present && items[it->from].snap;
-	case DELETE:
-		return it->present && !it->snap && dice % 2;
-	case EXTEND:
-		return it->present;
-	case SHRINK:
-		return it->present && it->size > 2 * MIB;
-	case ALLOW:
-		return it->present && !it->rule;
-	case DENY:
-		return it->rule;
-	case SNAP:
-		return it->present && !it->snap;
-	case UNSNAP:
-	case REVERT:
-		return it->snap;
-	case NO_OP:
-	case OPS:
-		break;
-	}
-	return false;
-}
-
-static json_t *op_params(const struct item *items, const struct item *it)
-{
-	json_t *p = json_object();
-	char text[64];
-
-	snprintf(text, sizeof text, "%s-%u", it->name, it->serial);
-	json_object_set_new(p, "request_id", json_string(text));
-	snprintf(text, sizeof text, "%s@snap", it->pending == COPY ? items[it->from].name : it->name);
-	if (it->pending == CREATE || it->pending == COPY)
-		json_object_set_new(p, "name", json_string(it->name));
-	else if (it->pending != UNSNAP && it->pending != REVERT)
-		json_object_set_new(p, "share", json_string(it->name));
-	if (it->pending == COPY || it->pending == UNSNAP || it->pending == REVERT)
-		json_object_set_new(p, "snapshot", json_string(text));
-	if (it->pending == CREATE)
-		json_object_set_new(p, "size_bytes", json_integer(2 * MIB));
-	if (it->pending == EXTEND || it->pending == SHRINK)
-		json_object_set_new(p, "size_bytes", json_integer(it->size + (it->pending == EXTEND ? MIB : -MIB)));
-	if (it->pending == ALLOW || it->pending == DENY) {
-		json_object_set_new(p, "access_type", json_string("user"));
-		json_object_set_new(p, "access_to", json_string("nobody"));
-	}
-	if (it->pending == SNAP)
-		json_object_set_new(p, "name", json_string("snap"));
-	return p;
-}
-
-/* What a share is when the pending call has been done. */
-static struct item done(const struct item *items, const struct item *it)
-{
-	struct item after = *it;
-	bool keeps = it->pending != CREATE && it->pending != COPY && it->pending != DELETE;
-
-	if (!keeps) {
-		after.present = it->pending != DELETE;
-		after.rule = after.snap = false;
-		after.size = it->pending == COPY ? items[it->from].size : 2 * MIB;
-		memset(after.content, 0, sizeof after.content);
-	}
-	if (it->pending == COPY)
-		memcpy(after.content, items[it->from].snap_content, sizeof after.content);
-	if (it->pending == EXTEND || it->pending == SHRINK)
-		after.size += it->pending == EXTEND ? MIB : -MIB;
-	if (it->pending == ALLOW || it->pending == DENY)
-		after.rule = it->pending == ALLOW;
-	if (it->pending == SNAP || it->pending == UNSNAP)
-		after.snap = it->pending == SNAP;
-	if (it->pending == SNAP)
-		memcpy(after.snap_content, it->content, sizeof after.content);
-	if (it->pending == REVERT)
-		memcpy(after.content, it->snap_content, sizeof after.content);
-	after.pending = NO_OP;
-	return after;
-}
-
-static void write_content(const struct fixture *f, struct item *it)
-{
-	char text[32];
-
-	if (!it->present || it->content[0])
-		return;
-	snprintf(text, sizeof text, "%s.%u", it->name, it->serial);
-	write_file(fixture_path(f, "root/%s/data/file", it->name), text);
-	memcpy(it->content, text, sizeof text);
-}
-
-/* Of the size that the source had when its snapshot was made: the store knows it. */
-static void take_size(struct item *it, const json_t *result)
-{
-	if (it->pending == COPY || it->pending == REVERT)
-		it->size = int_at(result, "size_bytes");
-}
-
-static void apply(const struct fixture *f, const struct item *items, struct item *it, const json_t *result)
-{
-	struct item after = done(items, it);
-
-	after.pending = it->pending;
-	take_size(&after, result);
-	after.pending = NO_OP;
-	write_content(f, &after);
-	*it = after;
-}
-
-/* Until the daemon is gone. An error is a failure: nothing that is asked for is wrong. */
-static _Noreturn void be_client(const struct fixture *f, struct item *items, unsigned seed)
-{
-	struct client *c = client_new(f);
-
-	for (;;) {
-		struct item *it = &items[(seed = seed * 1103515245 + 12345, seed >> 16) % ITEMS];
-		enum op op = (enum op)(1 + (seed = seed * 1103515245 + 12345, seed >> 16) % (OPS - 1));
-		json_t *reply;
-
-		if (!can(items, it, op, seed >> 20))
-			continue;
-		it->serial++;
-		it->pending = op;
-		client_send_request(c, op_methods[op], op_params(items, it));
-		reply = client_read(c);
-		if (!reply)
-			_exit(0);
-		if (!json_object_get(reply, "result")) {
-			fprintf(stderr, "%s of %s: %s\n", op_methods[op], it->name, str_at(reply, "error.message"));
-			_exit(3);
-		}
-		apply(f, items, it, json_object_get(reply, "result"));
-		json_decref(reply);
-	}
-}
-
-static void run_round(struct fixture *f, struct load *l, unsigned round)
-{
-	pid_t pids[CLIENTS];
-
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		fflush(NULL);
-		pids[i] = fork();
-		ck_assert_int_ge(pids[i], 0);
-		if (pids[i] == 0)
-			be_client(f, l->items[i], round * 77 + i);
-	}
-	nap(0.15 + 0.11 * (double)round + (double)(getpid() % 100) / 1000);
-	fixture_kill(f);
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		int status;
-
-		ck_assert_int_eq(waitpid(pids[i], &status, 0), pids[i]);
-		ck_assert_msg(status == 0, "client %u ended with wait status %d", i, status);
-	}
-}
-
-static json_t *find(const struct fixture *f, const char *name)
-{
-	struct client *c = client_new(f);
-	json_t *reply = client_request(c, "get_share", jsonx_pack("{s:s}", "share", name)),
-	       *share = json_object_get(reply, "result");
-
-	json_incref(share);
-	json_decref(reply);
-	client_free(c);
-	return share;
-}
-
-static size_t count(const struct fixture *f, const char *method, const char *member, const char *share)
-{
-	_cleanup_json_ json_t *page = call(f, method, "{s:s}", "share", share);
-
-	return json_array_size(at(page, member));
-}
-
-/* Why the share is not as it should be, or NULL. */
-static const char *differs(const struct fixture *f, const struct item *it)
-{
-	_cleanup_json_ json_t *share = find(f, it->name);
-	_cleanup_free_ char *content = NULL;
-
-	if (!share)
-		return it->present ? "it is gone" : NULL;
-	if (!it->present)
-		return "it is there";
-	if (strcmp(str_at(share, "status"), "available") != 0)
-		return "it is not available";
-	if (int_at(share, "size_bytes") != it->size)
-		return "its size";
-	if (count(f, "list_access_rules", "access_rules", it->name) != it->rule)
-		return "its rules";
-	if (count(f, "list_snapshots", "snapshots", it->name) != it->snap)
-		return "its snapshots";
-	content = read_text(fixture_path(f, "root/%s/data/file", it->name));
-	if (it->content[0] && (!content || strcmp(content, it->content) != 0))
-		return "its contents";
-	return NULL;
-}
-
-/* What was answered is so; what was not is done or not done at all, and is done when it is asked for again. */
-static void check_item(const struct fixture *f, const struct item *items, struct item *it)
-{
-	struct item after = done(items, it);
-	struct client *c;
-	json_t *reply;
-	const char *why;
-
-	if (it->pending == NO_OP) {
-		why = differs(f, it);
-		ck_assert_msg(!why, "%s: %s", it->name, why);
-		return;
-	}
-	c = client_new(f);
-	why = it->pending == COPY || it->pending == REVERT ? NULL : differs(f, it);
-	if (why)
-		ck_assert_msg(!differs(f, &after), "%s, in the middle of a %s: neither as before nor as after: %s, %s",
-			      it->name, op_methods[it->pending], why, differs(f, &after));
-	reply = client_request(c, op_methods[it->pending], op_params(items, it));
-	ck_assert_msg(json_object_get(reply, "result") != NULL, "%s of %s again: %s", op_methods[it->pending], it->name,
-		      json_object_get(reply, "error") ? str_at(reply, "error.message") : "");
-	apply(f, items, it, json_object_get(reply, "result"));
-	json_decref(reply);
-	client_free(c);
-	why = differs(f, it);
-	ck_assert_msg(!why, "%s after its call was made again: %s", it->name, why);
-}
-
-static void check_load(const struct fixture *f, struct load *l, unsigned round)
-{
-	char where[64];
-
-	snprintf(where, sizeof where, "killed under load, round %u", round);
-	check_disk(f, where);
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		/* A copy's source is looked at as it was. */
-		for (int pass = 0; pass < 2; pass++)
-			for (unsigned k = 0; k < ITEMS; k++)
-				if ((l->items[i][k].pending != NO_OP) == (pass == 0))
-					check_item(f, l->items[i], &l->items[i][k]);
-	}
-	check_disk(f, where);
-}
+enum { ROUNDS = 6 };
 
 START_TEST(test_load)
 {
 	struct fixture *f;
-	struct load *l = mmap(NULL, sizeof *l, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct load *l = load_new();
 
 	if (!need_root("test_load"))
 		return;
-	ck_assert_ptr_ne(l, MAP_FAILED);
 	f = fixture_new("log_level = \"warning\"\ndir \"b\" { root = \"@DIR@/root\" }\n");
-	for (unsigned i = 0; i < CLIENTS; i++)
-		for (unsigned k = 0; k < ITEMS; k++)
-			snprintf(l->items[i][k].name, sizeof l->items[i][k].name, "c%u-%u", i, k);
 	fixture_start(f, NULL, (uid_t)-1);
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		run_round(f, l, round);
+		pid_t clients[LOAD_CLIENTS];
+		char where[64];
+
+		snprintf(where, sizeof where, "killed under load, round %u", round);
+		load_start(f, l, round, clients);
+		nap(0.15 + 0.11 * (double)round + (double)(getpid() % 100) / 1000);
+		fixture_kill(f);
+		load_wait(clients);
 		fixture_start(f, NULL, (uid_t)-1);
-		check_load(f, l, round);
+		load_check(f, l, where);
 	}
 	fixture_free(f);
-	munmap(l, sizeof *l);
+	load_free(l);
 }
 END_TEST
 
