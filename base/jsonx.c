@@ -51,6 +51,8 @@ static int parse_failure(const json_error_t *err, struct error *e)
 		return too_deep(JSON_PARSER_MAX_DEPTH, e);
 	if (code == json_error_invalid_utf8)
 		what = "the text is not UTF-8";
+	if (code == json_error_null_character || code == json_error_null_byte_in_key || code == json_error_null_value)
+		what = "a text with the character NUL (\\u0000) in it, which is taken nowhere";
 	if (code == json_error_premature_end_of_input) {
 		what = "the text ends too early";
 		hint = " (one JSON text per line, without line breaks in it)";
@@ -110,6 +112,18 @@ json_t *jsonx_string(const char *s)
 	fixed = xstrdup(s);
 	text_fix_utf8(fixed);
 	return json_string(fixed);
+}
+
+size_t jsonx_size(const json_t *j)
+{
+	enum { EACH = 8 }; /* of a number or word, with the signs around it */
+	size_t size = EACH + (json_is_string(j) ? json_string_length(j) : 0), i;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)j, key, v) size += strlen(key) + jsonx_size(v);
+	json_array_foreach(j, i, v) size += jsonx_size(v);
+	return size;
 }
 
 static char *dump(const json_t *j, size_t flags)

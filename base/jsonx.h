@@ -25,6 +25,8 @@ json_t *jsonx_get(const json_t *o, const char *key);
 
 /* A string, or null for NULL: new reference. Bytes that are not UTF-8 are replaced by "?". */
 json_t *jsonx_string(const char *s);
+/* About how long its text is: what is escaped in it counts as one. */
+size_t jsonx_size(const json_t *j);
 /* Compact text on one line; owned by the caller. Slashes are not escaped. */
 char *jsonx_dump(const json_t *j);
 /* The same with sorted keys: equal values give equal texts. */

@@ -89,12 +89,34 @@ static void add_names(struct ctl *c, json_t *items)
 	}
 }
 
+/* All of them, and of these the last ones. */
+static int fetch_newest(struct ctl *c, const struct invocation *inv, json_t **ret, struct failure *f)
+{
+	const char *member = inv->command->list->member;
+	_cleanup_json_ json_t *params = json_copy(inv->params), *all = NULL, *newest = json_array();
+	json_int_t limit = json_object_get(params, "limit") ? jsonx_int(params, "limit") : -1;
+	json_t *items;
+	int r;
+
+	if (limit > 0)
+		json_object_del(params, "limit");
+	if ((r = list_fetch(c, inv->command->method, member, params, &all, f)) < 0)
+		return r;
+	items = json_object_get(all, member);
+	for (size_t i = json_array_size(items); i-- > 0 && (json_int_t)json_array_size(newest) != limit;)
+		json_array_append(newest, json_array_get(items, i));
+	json_object_set(all, member, newest);
+	*ret = take_ptr(all);
+	return 0;
+}
+
 int list_run(struct ctl *c, const struct invocation *inv, struct failure *f)
 {
 	const struct list_view *view = inv->command->list;
 	_cleanup_json_ json_t *all = NULL;
 	json_t *items;
-	int r = list_fetch(c, inv->command->method, view->member, inv->params, &all, f);
+	int r = view->newest_first ? fetch_newest(c, inv, &all, f)
+				   : list_fetch(c, inv->command->method, view->member, inv->params, &all, f);
 
 	if (r < 0)
 		return r;

@@ -84,6 +84,7 @@ const struct list_view view_orphans = {
 
 const struct list_view view_calls = {
 	.member = "calls",
+	.newest_first = true,
 	.columns = COLUMNS({ "QUEUED", "queued_at|started_at", CELL_TEXT }, { "METHOD", "method", CELL_TEXT },
 			   { "BACKEND", "backend", CELL_TEXT },
 			   /* A call that has ended is "done" whatever came of it; the outcome says more. */

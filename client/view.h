@@ -26,6 +26,7 @@ struct view_column {
 struct list_view {
 	const char *member;                /* of the answer: "shares" */
 	const struct view_column *columns; /* title NULL ends */
+	bool newest_first;                 /* the daemon gives the oldest first, and people look for the others */
 	bool names_share;                  /* items have a share_id; its name is looked up for the member "share" */
 	const char *none;                  /* what is said on a terminal where the list is empty */
 };

@@ -97,11 +97,16 @@ json_t *discover_document(void)
 			  "components", "schemas", schemas_json(), "errors", errors_json(), "x-events", events_json());
 }
 
+/* Made once, by the first who asks: it is large, and stays the same as long as the process. */
 int read_discover(struct reader *rd, const json_t *params, json_t **ret, struct error *e)
 {
+	static json_t *document;
+
 	(void)rd;
 	(void)params;
 	(void)e;
-	*ret = discover_document();
+	if (!document)
+		document = discover_document();
+	*ret = json_incref(document);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "daemon/event_types.h"
 #include "daemon/methods.h"
 #include "daemon/server.h"
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #define BATCH 50
+/* One subscriber that catches up gives way to others after this. */
+#define TURN_SECONDS 0.005
 /* A subscriber that took nothing for so long does not read. */
 #define STUCK_SECONDS 30.0
 
@@ -98,9 +101,15 @@ static int64_t oldest(struct service *s)
 	return jsonx_int(json_array_get(rows, 0), "seq");
 }
 
+static void pump_soon(struct service *s)
+{
+	event_active(s->pump, EV_TIMEOUT, 0);
+}
+
 void events_pump(struct service *s, struct conn *c)
 {
 	struct subscription *sub = *conn_subscription(c);
+	double until = text_monotonic() + TURN_SECONDS;
 
 	if (!sub || conn_drop_if_gone(c))
 		return;
@@ -110,7 +119,10 @@ void events_pump(struct service *s, struct conn *c)
 	}
 	conn_enter(c);
 	while (pump_some(s, c, sub))
-		;
+		if (text_monotonic() > until) {
+			pump_soon(s);
+			break;
+		}
 	conn_leave(c);
 }
 
@@ -122,11 +134,6 @@ void events_pump_all(struct service *s)
 		next = server_next(s->server, c);
 		events_pump(s, c);
 	}
-}
-
-static void pump_soon(struct service *s)
-{
-	event_active(s->pump, EV_TIMEOUT, 0);
 }
 
 static void on_pump(evutil_socket_t fd, short what, void *arg)

@@ -51,7 +51,8 @@ static const char *const statuses[] = { "available",       "error",           "e
 	P("force", PARAM_BOOL, false, .fallback = "false",                                                             \
 	  .help = "go on past errors of the driver; what stays behind is an orphan")
 #define P_PAGE                                                                                                         \
-	P("limit", PARAM_INT, false, .fallback = "100", .min = 1, .max = 1000, .help = "entries of this page"),        \
+	P("limit", PARAM_INT, false, .fallback = "100", .min = 1, .max = 1000,                                         \
+	  .help = "most entries of this page; large ones end it earlier"),                                             \
 		P("after", PARAM_STRING, false, MAX_LEN(64), .help = "`next` of the page before")
 #define P_LEVEL(fb) P("access_level", PARAM_CHOICE, false, .fallback = fb, .choices = levels, .help = "rw or ro")
 #define P_OPTIONS(fb)                                                                                                  \

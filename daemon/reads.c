@@ -42,55 +42,99 @@ static json_t *page(const char *member, json_t *list, bool more, int64_t next)
 	return jsonx_pack("{s:o,s:o}", member, list, "next", more ? json_string(text) : json_null());
 }
 
+/* A page ends after so many bytes, and before `limit`, so that one answer does not grow without bound. */
+#define PAGE_BYTES (1024 * 1024)
+/* Rows are read in small lots, since each may be large. */
+#define LOT 32
+
+struct page {
+	json_t *list;
+	size_t limit, bytes;
+};
+
+/* An entry always fits an empty page. */
+static bool page_takes(const struct page *p)
+{
+	size_t n = json_array_size(p->list);
+
+	return n == 0 || (n < p->limit && p->bytes < PAGE_BYTES);
+}
+
+static void page_add(struct page *p, json_t *entry)
+{
+	p->bytes += jsonx_size(entry);
+	json_array_append_new(p->list, entry);
+}
+
 typedef int make_object(struct reader *rd, const json_t *row, json_t **ret, struct error *e);
 
-/* Rows of a table as objects, one page of them. One row more than asked for tells whether there is a next page. */
+/* Of one lot; 1: the page is full, and more is there. */
+static int add_rows(struct reader *rd, struct page *p, make_object *make, const json_t *rows, int64_t *last,
+		    struct error *e)
+{
+	json_t *row, *o;
+	size_t i;
+	int r;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (!page_takes(p))
+			return 1;
+		o = NULL;
+		if ((r = make(rd, row, &o, e)) < 0)
+			return r;
+		if (o)
+			page_add(p, o);
+		*last = jsonx_int(row, "seq");
+	}
+	return 0;
+}
+
+static int fill_page(struct reader *rd, enum store_table t, const json_t *where, make_object *make, int64_t after,
+		     struct page *p, int64_t *ret_last, struct error *e)
+{
+	*ret_last = after;
+	for (;;) {
+		struct store_query q = { .where = where, .after = *ret_last, .limit = LOT };
+		_cleanup_json_ json_t *rows = NULL;
+		int r = store_select(rd->service->st, t, &q, &rows, e);
+
+		if (r < 0 || (r = add_rows(rd, p, make, rows, ret_last, e)) != 0)
+			return r;
+		if (json_array_size(rows) < LOT)
+			return 0;
+	}
+}
+
+/* Rows of a table as objects, one page of them. */
 static int list_rows(struct reader *rd, enum store_table t, const char *member, json_t *where, make_object *make,
 		     const json_t *params, json_t **ret, struct error *e)
 {
-	_cleanup_json_ json_t *rows = NULL, *list = json_array(), *w = where;
-	size_t limit = (size_t)jsonx_int(params, "limit"), i;
-	int64_t after, last = 0;
-	json_t *row;
+	_cleanup_json_ json_t *list = json_array(), *w = where;
+	struct page p = { .list = list, .limit = (size_t)jsonx_int(params, "limit") };
+	int64_t after, last;
 	int r;
 
-	if ((r = parse_cursor(params, &after, e)) < 0)
+	if ((r = parse_cursor(params, &after, e)) < 0 || (r = fill_page(rd, t, w, make, after, &p, &last, e)) < 0)
 		return r;
-	r = store_select(rd->service->st, t, &(struct store_query){ .where = w, .after = after, .limit = limit + 1 },
-			 &rows, e);
-	if (r < 0)
-		return r;
-	json_array_foreach(rows, i, row)
-	{
-		json_t *o = NULL;
-
-		if (i == limit)
-			break;
-		if ((r = make(rd, row, &o, e)) < 0)
-			return r;
-		json_array_append_new(list, o);
-		last = jsonx_int(row, "seq");
-	}
-	*ret = page(member, take_ptr(list), json_array_size(rows) > limit, last);
+	*ret = page(member, take_ptr(list), r == 1, last);
 	return 0;
 }
 
 /* Entries of a list in memory; the cursor is a place in it. Takes the list. */
 static int page_list(const char *member, json_t *all, const json_t *params, json_t **ret, struct error *e)
 {
-	_cleanup_json_ json_t *list = all;
-	json_t *part = json_array(), *o;
-	size_t limit = (size_t)jsonx_int(params, "limit"), i;
+	_cleanup_json_ json_t *list = all, *part = json_array();
+	struct page p = { .list = part, .limit = (size_t)jsonx_int(params, "limit") };
+	size_t n = json_array_size(list), i;
 	int64_t from;
 	int r = parse_cursor(params, &from, e);
 
-	if (r < 0) {
-		json_decref(part);
+	if (r < 0)
 		return r;
-	}
-	json_array_foreach(list, i, o) if ((int64_t)i >= from && (int64_t)i < from + (int64_t)limit)
-		json_array_append(part, o);
-	*ret = page(member, part, from + (int64_t)limit < (int64_t)json_array_size(list), from + (int64_t)limit);
+	for (i = (uint64_t)from < n ? (size_t)from : n; i < n && page_takes(&p); i++)
+		page_add(&p, json_incref(json_array_get(list, i)));
+	*ret = page(member, take_ptr(part), i < n, (int64_t)i);
 	return 0;
 }
 
@@ -336,15 +380,6 @@ int read_get_hook(struct reader *rd, const json_t *params, json_t **ret, struct 
 
 /* ---- calls ---- */
 
-static bool is_live(const json_t *live, const char *id)
-{
-	size_t i;
-	json_t *o;
-
-	json_array_foreach(live, i, o) if (strcmp(jsonx_str(o, "id"), id) == 0) return true;
-	return false;
-}
-
 /* A call without a record was cut off by a crash and is not decided yet. */
 static json_t *call_of_row(const json_t *row)
 {
@@ -369,44 +404,42 @@ static int64_t live_cursor(const json_t *params)
 	return after && text_starts_with(after, "live:") ? strtoll(after + 5, NULL, 10) : -1;
 }
 
-static json_t *live_page(json_t *list, const json_t *live, size_t from, size_t limit)
+static json_t *live_page(struct page *p, const json_t *live, size_t from)
 {
 	char next[32];
 	size_t i, n = json_array_size(live);
 
-	for (i = from; i < n && json_array_size(list) < limit; i++)
-		json_array_append(list, json_array_get(live, i));
+	for (i = from; i < n && page_takes(p); i++)
+		page_add(p, json_incref(json_array_get(live, i)));
 	snprintf(next, sizeof next, "live:%zu", i);
-	return jsonx_pack("{s:O,s:o}", "calls", list, "next", i < n ? json_string(next) : json_null());
+	return jsonx_pack("{s:O,s:o}", "calls", p->list, "next", i < n ? json_string(next) : json_null());
+}
+
+/* Those under way are shown behind all others. */
+static int make_ended_call(struct reader *rd, const json_t *row, json_t **ret, struct error *e)
+{
+	(void)e;
+	if (!view_has_call(rd->service->view, jsonx_str(row, "id")))
+		*ret = call_of_row(row);
+	return 0;
 }
 
 /* Those in the store, in the order they began, then those under way. */
 int read_list_calls(struct reader *rd, const json_t *params, json_t **ret, struct error *e)
 {
-	_cleanup_json_ json_t *rows = NULL, *live = view_calls(rd->service->view), *list = json_array();
-	size_t limit = (size_t)jsonx_int(params, "limit"), i;
-	int64_t after, last = 0, from = live_cursor(params);
-	json_t *o;
+	_cleanup_json_ json_t *live = view_calls(rd->service->view), *list = json_array();
+	struct page p = { .list = list, .limit = (size_t)jsonx_int(params, "limit") };
+	int64_t after, last, from = live_cursor(params);
 	int r;
 
 	if (from >= 0) {
-		*ret = live_page(list, live, (size_t)from, limit);
+		*ret = live_page(&p, live, (size_t)from);
 		return 0;
 	}
 	if ((r = parse_cursor(params, &after, e)) < 0 ||
-	    (r = store_select(rd->service->st, STORE_CALLS, &(struct store_query){ .after = after, .limit = limit + 1 },
-			      &rows, e)) < 0)
+	    (r = fill_page(rd, STORE_CALLS, NULL, make_ended_call, after, &p, &last, e)) < 0)
 		return r;
-	json_array_foreach(rows, i, o)
-	{
-		if (i == limit)
-			break;
-		last = jsonx_int(o, "seq");
-		if (!is_live(live, jsonx_str(o, "id")))
-			json_array_append_new(list, call_of_row(o));
-	}
-	*ret = json_array_size(rows) > limit ? page("calls", json_incref(list), true, last)
-					     : live_page(list, live, 0, limit);
+	*ret = r == 1 ? page("calls", take_ptr(list), true, last) : live_page(&p, live, 0);
 	return 0;
 }
 

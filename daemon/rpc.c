@@ -63,7 +63,7 @@ static void deliver(struct conn *c, struct batch *b, json_t *answer)
 	if (!answer)
 		return;
 	if (b) {
-		b->bytes += json_dumpb(answer, NULL, 0, JSON_COMPACT);
+		b->bytes += jsonx_size(answer);
 		json_array_append_new(b->answers, answer);
 		return;
 	}

@@ -235,6 +235,14 @@ void view_call_ends(struct view *v, const char *id)
 	}
 }
 
+bool view_has_call(const struct view *v, const char *id)
+{
+	for (const struct live *l = v->calls; l; l = l->next)
+		if (strcmp(l->id, id) == 0)
+			return true;
+	return false;
+}
+
 size_t view_calls_count(const struct view *v)
 {
 	return v->n_calls;

@@ -28,6 +28,7 @@ void view_count_dropped_tick(struct view *v, const char *backend);
 /* Calls handed to the call thread. */
 void view_call_begins(struct view *v, const struct call *c);
 void view_call_ends(struct view *v, const char *call_id);
+bool view_has_call(const struct view *v, const char *id);
 size_t view_calls_count(const struct view *v);
 /* As list_calls shows them, in the order they came: new reference to an array. */
 json_t *view_calls(const struct view *v);
