@@ -260,6 +260,8 @@ static void make_args(struct call *c, const struct owner *o, uint64_t size)
 	snprintf(mode, sizeof mode, "%04o", (unsigned)o->mode);
 	c->args = json_copy(c->params);
 	json_object_set_new(c->args, "id", json_string(c->object_id));
+	/* The method's name promises it, and hooks written for its namesake ask for it. */
+	json_object_set(c->args, "instance_id", json_object_get(json_object_get(c->extra, "instance"), "id"));
 	json_object_set_new(c->args, "size_bytes", json_integer((json_int_t)size));
 	json_object_set_new(c->args, "backend", json_string(c->backend->name));
 	json_object_set_new(c->args, "uid", json_integer(o->uid));

@@ -59,7 +59,7 @@ class NamingQuota(HookBase):
             share = self.event["objects"]["share"]
             owner, more = share["owner_uid"], kwargs["size_bytes"] - share["size_bytes"]
         else:
-            owner, more = kwargs["uid"], kwargs["size_bytes"]
+            owner, more = context.uid, kwargs["size_bytes"]
         used = sum(share["size_bytes"] for share in all_shares() if share["owner_uid"] == owner)
         if used + more > self.quota:
             raise Veto(f"user {owner} may have {self.get_config_option('quota_per_user')} in all shares, "

@@ -182,9 +182,9 @@ static json_t *check_create(const struct fixture *f, struct client *c, gid_t gro
 	json_t *share = client_call(c, "create_share_instance", "{s:s,s:I,s:{s:s},s:s}", "name", "photos", "size_bytes",
 				    (json_int_t)GIB, "metadata", "a", "b", "request_id", "r-1");
 	_cleanup_json_ json_t *args =
-		jsonx_pack("{s:O,s:s,s:I,s:s,s:s,s:{s:s},s:i,s:i,s:s}", "id", at(share, "id"), "name", "photos",
-			   "size_bytes", (json_int_t)GIB, "backend", "media", "share_proto", "LOCAL", "metadata", "a",
-			   "b", "uid", 1, "gid", 1, "mode", "0770");
+		jsonx_pack("{s:O,s:O,s:s,s:I,s:s,s:s,s:{s:s},s:i,s:i,s:s}", "id", at(share, "id"), "instance_id",
+			   at(share, "instances.0.id"), "name", "photos", "size_bytes", (json_int_t)GIB, "backend",
+			   "media", "share_proto", "LOCAL", "metadata", "a", "b", "uid", 1, "gid", 1, "mode", "0770");
 	_cleanup_json_ json_t *results =
 		jsonx_pack("{s:O,s:s,s:{s:s}}", "export_locations", at(share, "export_locations"), "provider_location",
 			   "photos", "metadata", "a", "b");

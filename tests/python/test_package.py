@@ -22,7 +22,8 @@ class Keywords(unittest.TestCase):
     PLAIN = {"id": "s1", "instances": [{"id": "i1", "replica_state": None}]}
     # func_name, args, objects, what is added to args
     ROWS = [
-        ("create_share_instance", {"id": "n", "name": "a"}, {}, {"share_id": "n", "snapshot_id": None}),
+        ("create_share_instance", {"id": "n", "name": "a", "instance_id": "i1"}, {},
+         {"share_id": "n", "snapshot_id": None, "share_instance_id": "i1"}),
         ("create_share_instance", {"id": "n", "snapshot": "p"}, {"snapshot": {"id": "p", "share_id": "s1"}},
          {"share_id": "n", "snapshot_id": "p"}),
         ("delete_share_instance", {"share": "s1", "force": False}, {"share": PLAIN},

@@ -16,6 +16,7 @@ _MAKES = {
 # Parameters that hold an object's id.
 _NAMES = {
     "share": "share_id",
+    "instance_id": "share_instance_id",
     "snapshot": "snapshot_id",
     "access": "access_id",
     "replica": "share_replica_id",
@@ -86,7 +87,7 @@ def keywords(event):
         more.setdefault("share_id", share_id)
     instance = _instance_of(event)
     if instance:
-        more["share_instance_id"] = instance
+        more.setdefault("share_instance_id", instance)
     if func_name in ("extend_share", "shrink_share") and "size_bytes" in args:
         more["new_size"] = -(-args["size_bytes"] // GIB)
     return {**more, **args}
