@@ -226,6 +226,10 @@ static int reload_row(struct engine *en, enum store_table t, json_t **row, struc
 	if (!*row)
 		return 0;
 	r = store_get(en->st, t, "id", jsonx_str(*row, "id"), &fresh, e);
+	/* Only a damaged file loses what it held a moment ago. */
+	if (r == -ENOENT)
+		return error_set(e, ERR_INTERNAL, EUCLEAN, "row %s is gone from the store: the database is damaged",
+				 jsonx_str(*row, "id"));
 	if (r < 0)
 		return r;
 	json_decref(*row);

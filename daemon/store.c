@@ -3,7 +3,7 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "daemon/store_db.h"
+#include "daemon/store_value.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,20 +13,7 @@
 #define KEEP_CALLS  1000
 #define KEEP_EVENTS 10000
 
-/* ---- values in ---- */
-
-/* The text stays the caller's, but for JSON's. */
-static int bind_text(sqlite3_stmt *s, int at, const json_t *v)
-{
-	return sqlite3_bind_text64(s, at, json_string_value(v), json_string_length(v), SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static int bind_json(sqlite3_stmt *s, int at, const json_t *v)
-{
-	char *text = jsonx_dump(v);
-
-	return sqlite3_bind_text64(s, at, text, strlen(text), free, SQLITE_UTF8);
-}
+/* ---- rows ---- */
 
 static int wrong_type(enum store_table t, const char *column, struct error *e)
 {
@@ -40,17 +27,9 @@ static int bind_column(struct store *st, sqlite3_stmt *s, int at, enum store_tab
 		       struct error *e)
 {
 	const struct store_column *c = &store_schemas[t].columns[column];
-	int code;
+	int code = store_value_bind(s, at, c, v);
 
-	if (!v || json_is_null(v))
-		code = sqlite3_bind_null(s, at);
-	else if (c->type == STORE_TEXT && json_is_string(v))
-		code = bind_text(s, at, v);
-	else if (c->type == STORE_INTEGER && json_is_integer(v))
-		code = sqlite3_bind_int64(s, at, json_integer_value(v));
-	else if (c->type == STORE_JSON)
-		code = bind_json(s, at, v);
-	else
+	if (code == SQLITE_MISMATCH)
 		return wrong_type(t, c->name, e);
 	return code == SQLITE_OK ? 0 : store_fail(st, e);
 }
@@ -76,32 +55,13 @@ static int columns_of(enum store_table t, const json_t *row, uint32_t *ret, stru
 	return 0;
 }
 
-/* ---- values out ---- */
-
-static json_t *read_text(sqlite3_stmt *s, int column, bool is_json)
-{
-	const char *text = (const char *)sqlite3_column_text(s, column);
-	size_t len = (size_t)sqlite3_column_bytes(s, column);
-
-	return is_json ? json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : json_stringn(text, len);
-}
-
-static json_t *read_column(sqlite3_stmt *s, int column, enum store_type type)
-{
-	if (sqlite3_column_type(s, column) == SQLITE_NULL)
-		return json_null();
-	if (type == STORE_INTEGER)
-		return json_integer(sqlite3_column_int64(s, column));
-	return read_text(s, column, type == STORE_JSON);
-}
-
 static int read_row(struct store *st, sqlite3_stmt *s, enum store_table t, json_t **ret, struct error *e)
 {
 	const struct store_schema *schema = &store_schemas[t];
 	_cleanup_json_ json_t *row = json_object();
 
 	for (unsigned i = 0; i < schema->count; i++) {
-		json_t *v = read_column(s, (int)i, schema->columns[i].type);
+		json_t *v = store_value_read(s, (int)i, &schema->columns[i]);
 		char where[128];
 
 		if (!v && sqlite3_errcode(st->db) == SQLITE_NOMEM)
@@ -229,7 +189,8 @@ static int bind_where(struct store *st, sqlite3_stmt *s, const struct sql_key *k
 			continue;
 		v = json_object_get(where, schema->columns[i].name);
 		if (json_is_string(v))
-			code = bind_text(s, (*at)++, v);
+			code = sqlite3_bind_text64(s, (*at)++, json_string_value(v), json_string_length(v),
+						   SQLITE_STATIC, SQLITE_UTF8);
 		else if (json_is_integer(v))
 			code = sqlite3_bind_int64(s, (*at)++, json_integer_value(v));
 		else

@@ -5,39 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT    STORE_TEXT
-#define INTEGER STORE_INTEGER
-#define JSON    STORE_JSON
+#define TEXT      STORE_TEXT, false
+#define NEEDED    STORE_TEXT, true
+#define INTEGER   STORE_INTEGER, false
+#define JSON      STORE_JSON, false
+#define OBJECT    STORE_OBJECT, false
+#define TEXTS     STORE_TEXTS, false
+#define LIST      STORE_LIST, false
+#define LOCATIONS STORE_LOCATIONS, false
 
 /* In the order of the SQL below. Large values stand last, since SQLite reads a row up to the last column it needs. */
 static const struct store_column backends[] = {
-	{ "seq", INTEGER }, { "id", TEXT }, { "name", TEXT }, { "driver", TEXT }, { "created_at", TEXT },
+	{ "seq", INTEGER }, { "id", NEEDED }, { "name", NEEDED }, { "driver", NEEDED }, { "created_at", TEXT },
 };
 static const struct store_column shares[] = {
-	{ "seq", INTEGER },
-	{ "id", TEXT },
-	{ "name", TEXT },
-	{ "share_proto", TEXT },
-	{ "size_bytes", INTEGER },
-	{ "snapshot_id", TEXT },
-	{ "replication_type", TEXT },
-	{ "share_network", TEXT },
-	{ "share_server_id", TEXT },
-	{ "owner_uid", INTEGER },
-	{ "root_uid", INTEGER },
-	{ "root_gid", INTEGER },
-	{ "root_mode", INTEGER },
-	{ "created_at", TEXT },
-	{ "updated_at", TEXT },
-	{ "metadata", JSON },
-	{ "warnings", JSON },
+	{ "seq", INTEGER },          { "id", NEEDED },         { "name", NEEDED },           { "share_proto", TEXT },
+	{ "size_bytes", INTEGER },   { "snapshot_id", TEXT },  { "replication_type", TEXT }, { "share_network", TEXT },
+	{ "share_server_id", TEXT }, { "owner_uid", INTEGER }, { "root_uid", INTEGER },      { "root_gid", INTEGER },
+	{ "root_mode", INTEGER },    { "created_at", TEXT },   { "updated_at", TEXT },       { "metadata", TEXTS },
+	{ "warnings", LIST },
 };
 static const struct store_column instances[] = {
 	{ "seq", INTEGER },
-	{ "id", TEXT },
-	{ "share_id", TEXT },
-	{ "backend", TEXT },
-	{ "status", TEXT },
+	{ "id", NEEDED },
+	{ "share_id", NEEDED },
+	{ "backend", NEEDED },
+	{ "status", NEEDED },
 	{ "status_reason", TEXT },
 	{ "replica_state", TEXT },
 	{ "provider_location", TEXT },
@@ -46,49 +39,43 @@ static const struct store_column instances[] = {
 	{ "share_server_id", TEXT },
 	{ "created_at", TEXT },
 	{ "updated_at", TEXT },
-	{ "export_locations", JSON },
-	{ "hook_export_locations", JSON },
+	{ "export_locations", LOCATIONS },
+	{ "hook_export_locations", LOCATIONS },
 };
 static const struct store_column snapshots[] = {
-	{ "seq", INTEGER },        { "id", TEXT },         { "share_id", TEXT },   { "name", TEXT },
-	{ "size_bytes", INTEGER }, { "created_at", TEXT }, { "updated_at", TEXT }, { "metadata", JSON },
+	{ "seq", INTEGER },        { "id", NEEDED },       { "share_id", NEEDED }, { "name", NEEDED },
+	{ "size_bytes", INTEGER }, { "created_at", TEXT }, { "updated_at", TEXT }, { "metadata", TEXTS },
 };
 static const struct store_column snapshot_instances[] = {
-	{ "seq", INTEGER },
-	{ "id", TEXT },
-	{ "snapshot_id", TEXT },
-	{ "instance_id", TEXT },
-	{ "status", TEXT },
-	{ "status_reason", TEXT },
-	{ "provider_location", TEXT },
-	{ "created_at", TEXT },
+	{ "seq", INTEGER },     { "id", NEEDED },          { "snapshot_id", NEEDED },     { "instance_id", NEEDED },
+	{ "status", NEEDED },   { "status_reason", TEXT }, { "provider_location", TEXT }, { "created_at", TEXT },
 	{ "updated_at", TEXT },
 };
 static const struct store_column access_rules[] = {
-	{ "seq", INTEGER },     { "id", TEXT },        { "share_id", TEXT },     { "access_type", TEXT },
-	{ "access_to", TEXT },  { "canonical", TEXT }, { "access_level", TEXT }, { "created_at", TEXT },
-	{ "updated_at", TEXT }, { "options", JSON },   { "metadata", JSON },
+	{ "seq", INTEGER },      { "id", NEEDED },        { "share_id", NEEDED },     { "access_type", NEEDED },
+	{ "access_to", NEEDED }, { "canonical", NEEDED }, { "access_level", NEEDED }, { "created_at", TEXT },
+	{ "updated_at", TEXT },  { "options", OBJECT },   { "metadata", TEXTS },
 };
 static const struct store_column access_states[] = {
-	{ "seq", INTEGER },      { "id", TEXT },    { "access_id", TEXT },
-	{ "instance_id", TEXT }, { "state", TEXT }, { "status_reason", TEXT },
-	{ "access_key", TEXT },
+	{ "seq", INTEGER },  { "id", NEEDED },          { "access_id", NEEDED }, { "instance_id", NEEDED },
+	{ "state", NEEDED }, { "status_reason", TEXT }, { "access_key", TEXT },
 };
 static const struct store_column share_servers[] = {
-	{ "seq", INTEGER },          { "id", TEXT },         { "backend", TEXT },
-	{ "share_network", TEXT },   { "identifier", TEXT }, { "status", TEXT },
-	{ "status_reason", TEXT },   { "created_at", TEXT }, { "updated_at", TEXT },
-	{ "backend_details", JSON },
+	{ "seq", INTEGER },        { "id", NEEDED },
+	{ "backend", NEEDED },     { "share_network", TEXT },
+	{ "identifier", TEXT },    { "status", NEEDED },
+	{ "status_reason", TEXT }, { "created_at", TEXT },
+	{ "updated_at", TEXT },    { "backend_details", OBJECT },
 };
 static const struct store_column calls[] = {
-	{ "seq", INTEGER },      { "id", TEXT },         { "method", TEXT }, { "backend", TEXT },
-	{ "object_kind", TEXT }, { "object_id", TEXT },  { "origin", TEXT }, { "parent_call_id", TEXT },
-	{ "uid", INTEGER },      { "request_id", TEXT }, { "state", TEXT },  { "started_at", TEXT },
-	{ "ended_at", TEXT },    { "request", JSON },    { "intent", JSON }, { "outcome", JSON },
-	{ "record", JSON },
+	{ "seq", INTEGER },      { "id", NEEDED },       { "method", NEEDED }, { "backend", TEXT },
+	{ "object_kind", TEXT }, { "object_id", TEXT },  { "origin", TEXT },   { "parent_call_id", TEXT },
+	{ "uid", INTEGER },      { "request_id", TEXT }, { "state", NEEDED },  { "started_at", TEXT },
+	{ "ended_at", TEXT },    { "request", OBJECT },  { "intent", OBJECT }, { "outcome", OBJECT },
+	{ "record", OBJECT },
 };
 static const struct store_column events[] = {
-	{ "seq", INTEGER },  { "id", TEXT },     { "time", TEXT },   { "type", TEXT },
+	{ "seq", INTEGER },  { "id", NEEDED },   { "time", NEEDED }, { "type", NEEDED },
 	{ "call_id", TEXT }, { "uid", INTEGER }, { "object", JSON },
 };
 

@@ -7,12 +7,18 @@
 enum store_type {
 	STORE_TEXT,
 	STORE_INTEGER,
-	STORE_JSON, /* kept as its compact text; null as NULL */
+	/* Kept as compact text, null as NULL. */
+	STORE_JSON, /* any */
+	STORE_OBJECT,
+	STORE_TEXTS,     /* object of strings */
+	STORE_LIST,      /* array of strings */
+	STORE_LOCATIONS, /* array of export locations */
 };
 
 struct store_column {
 	const char *name;
 	enum store_type type;
+	bool needed; /* NOT NULL */
 };
 
 /* A set of columns is a bit mask. */
