@@ -368,6 +368,8 @@ static void take_answer(json_t *list, const char *line, size_t len)
 	size_t i;
 
 	FUZZ_CHECK(j, "an answer that is not JSON: %.*s", (int)len, line);
+	if (getenv("FUZZ_LOG"))
+		fprintf(stderr, "answer: %.*s\n", (int)len, line);
 	if (json_object_get(j, "method")) {
 		FUZZ_CHECK(strcmp(jsonx_str(j, "method"), "event") == 0 && !json_object_get(j, "id"), "no event: %.*s",
 			   (int)len, line);
