@@ -108,7 +108,8 @@ int access_offered(const struct backend *b, const char *type, const char *level,
 int access_check_options(const char *share_proto, const json_t *options, struct error *e)
 {
 	static const char *const known[] = { "squash", "sec", "anonuid", "anongid", NULL };
-	bool nfs = strcmp(share_proto, "NFS") == 0 || strcmp(share_proto, "NFS_CIFS") == 0;
+	/* A share without a protocol was never made by us. */
+	bool nfs = share_proto && (strcmp(share_proto, "NFS") == 0 || strcmp(share_proto, "NFS_CIFS") == 0);
 	const char *key;
 	json_t *v;
 
@@ -118,7 +119,7 @@ int access_check_options(const char *share_proto, const json_t *options, struct 
 
 		if (!nfs)
 			return error_param(e, "options", "rules of a %s share have no options: leave them out",
-					   share_proto);
+					   share_proto ? share_proto : "damaged");
 		while (*k && strcmp(*k, key) != 0)
 			k++;
 		if (!*k || (!json_is_string(v) && !json_is_integer(v)))

@@ -275,7 +275,7 @@ int answer_check(const char *slot, const json_t *values, struct error *e)
 	const struct slot_answer *a = answer_of(slot);
 	const char *name;
 	json_t *v;
-	int r = 0;
+	int r = json_is_object(values) ? 0 : wrong(e, "its answer", "must be an object");
 
 	json_object_foreach((json_t *)values, name, v) if ((r = check_key(a, name, v, e)) < 0) break;
 	if (r == 0 && a && a->required && !json_object_get(values, a->required))

@@ -9,6 +9,7 @@
 #include "daemon/schemas.h"
 
 #include <check.h>
+#include <errno.h>
 #include <string.h>
 
 /* ---- parameters ---- */
@@ -219,6 +220,8 @@ static const struct {
 	{ "create_share", "{'export_locations':[],'metadata':{'k':1}}", false },
 	{ "delete_share", "{}", true },
 	{ "delete_share", "{'x':1}", false },
+	{ "delete_share", "[]", false },
+	{ "delete_share", "5", false },
 	{ "manage_existing", "{'size_bytes':1}", true },
 	{ "manage_existing", "{'size_bytes':0}", false },
 	{ "manage_existing", "{'size_bytes':1.5}", false },
@@ -245,6 +248,22 @@ START_TEST(answers_are_checked)
 		      e.message ? e.message : "");
 	if (r < 0)
 		ck_assert_int_eq(e.kind, ERR_DRIVER_FAILED);
+}
+END_TEST
+
+/* ---- options of rules ---- */
+
+START_TEST(options_need_nfs)
+{
+	_cleanup_json_ json_t *options = from("{'squash':'none'}"), *none = json_object();
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	ck_assert_int_eq(access_check_options("NFS", options, &e), 0);
+	ck_assert_int_eq(access_check_options("LOCAL", options, &e), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(e.message, "LOCAL"));
+	/* A row that somebody else wrote. */
+	ck_assert_int_eq(access_check_options(NULL, options, &e), -EINVAL);
+	ck_assert_int_eq(access_check_options(NULL, none, &e), 0);
 }
 END_TEST
 
@@ -317,6 +336,7 @@ int main(void)
 	tcase_add_test(t, schemas_are_whole);
 	tcase_add_test(t, event_types);
 	tcase_add_loop_test(t, answers_are_checked, 0, sizeof answers / sizeof *answers);
+	tcase_add_test(t, options_need_nfs);
 	tcase_add_loop_test(t, addresses_have_one_form, 0, sizeof addresses / sizeof *addresses);
 	tcase_add_test(t, users_are_known_by_name);
 	suite_add_tcase(s, t);
