@@ -112,24 +112,32 @@ static void bind_value(sqlite3_stmt *s, const char *value, size_t len)
 		sqlite3_bind_blob(s, 1, value, (int)len, SQLITE_TRANSIENT);
 }
 
+/* The next word, which `*text` moves behind. Owned by the caller. */
+static char *take_word(const char **text)
+{
+	const char *begin = *text;
+	size_t n = strcspn(begin, " ");
+
+	*text += n + (begin[n] ? 1 : 0);
+	return xstrndup(begin, n);
+}
+
 static void set_row(sqlite3 *db, const char *line, size_t len)
 {
 	_cleanup_free_ char *copy = xstrndup(line, len), *sql = NULL;
-	char table[32], column[32];
-	const struct store_schema *schema;
-	const char *known;
-	unsigned row;
-	int used = 0;
+	const char *rest = copy;
+	_cleanup_free_ char *table = take_word(&rest), *column = take_word(&rest), *row = take_word(&rest);
+	const struct store_schema *schema = find_table(table);
+	const char *known = schema ? find_column(schema, column) : NULL;
 	sqlite3_stmt *s;
 
-	if (sscanf(copy, "%31s %31s %u %n", table, column, &row, &used) < 3 || !(schema = find_table(table)) ||
-	    !(known = find_column(schema, column)) || strcmp(known, "seq") == 0)
+	if (!known || strcmp(known, "seq") == 0)
 		return;
 	sql = xasprintf("UPDATE OR IGNORE %s SET %s = ?1 WHERE ?2 IN (0, seq)", schema->name, known);
 	FUZZ_CHECK(sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
 	/* From the line itself: what follows may hold a NUL. */
-	bind_value(s, line + used, len - (size_t)used);
-	sqlite3_bind_int64(s, 2, row);
+	bind_value(s, line + (rest - copy), len - (size_t)(rest - copy));
+	sqlite3_bind_int64(s, 2, strtol(row, NULL, 10));
 	sqlite3_step(s);
 	sqlite3_finalize(s);
 }

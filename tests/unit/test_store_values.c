@@ -78,9 +78,8 @@ END_TEST
 START_TEST(values_of_the_wrong_shape)
 {
 	static const char *const wrong[][2] = {
-		{ "metadata", "'[]'" },     { "metadata", "'{\"a\":1}'" },
-		{ "warnings", "'{}'" },     { "warnings", "'[1]'" },
-		{ "size_bytes", "'many'" }, { "name", "NULL" },
+		{ "metadata", "'[]'" },  { "metadata", "'{\"a\":1}'" }, { "warnings", "'{}'" },
+		{ "warnings", "'[1]'" }, { "size_bytes", "'many'" },    { "name", "NULL" },
 	};
 	static const char *const locations[] = { "'{}'",
 						 "'[1]'",
