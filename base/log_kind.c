@@ -45,6 +45,10 @@ static const struct {
 				      "Somebody connected who is in no group of admin_groups or reader_groups." },
 	[LOG_KIND_CLIENT_DROPPED] = { "client_dropped", "4f2d9e8e4a5a45378cb87dc4e3da1da5",
 				      "A connection was closed, for its client did not read." },
+	[LOG_KIND_HOOK_LEFT_OUT] = { "hook_left_out", "f711c38de0854ba681b6e0fa1e5457c6",
+				     "A hook did not answer in time again and again, and is left out for a while." },
+	[LOG_KIND_HOOK_BACK] = { "hook_back", "8d62af152ac4497db64887d9f91d3909",
+				 "A hook that was left out answers again." },
 };
 
 const char *log_kind_id(enum log_kind kind)

@@ -348,6 +348,11 @@ static const struct command table[] = {
 	  .method = "get_hook",
 	  .positionals = ARGUMENTS(A_BACKEND, { .name = "HOOK", .param = "hook", .help = "name or entry of the hook" }),
 	  .help = "Shows a hook" },
+	{ .words = "hook enable",
+	  .method = "enable_hook",
+	  .flags = COMMAND_CHANGES,
+	  .positionals = ARGUMENTS(A_BACKEND, { .name = "HOOK", .param = "hook", .help = "name or entry of the hook" }),
+	  .help = "Calls a hook again that is left out since it did not answer in time" },
 	{ .words = "hook test",
 	  .method = "test_hook",
 	  .positionals = ARGUMENTS(

@@ -132,7 +132,8 @@ size_t terminal_columns(int fd)
 
 const char *terminal_status_colour(const char *status)
 {
-	static const char *const well[] = { "available", "active", "up", "in_sync", "well", "done", "ok", NULL };
+	static const char *const well[] = { "available", "active", "up",    "in_sync", "well",
+					    "done",      "ok",     "ready", "running", NULL };
 
 	if (strstr(status, "error") || strcmp(status, "down") == 0 || strcmp(status, "failed") == 0)
 		return "\033[31m";

@@ -68,9 +68,13 @@ const struct list_view view_backends = {
 
 const struct list_view view_hooks = {
 	.member = "hooks",
-	.columns = COLUMNS({ "BACKEND", "backend", CELL_TEXT }, { "HOOK", "name", CELL_TEXT },
-			   { "MODULE", "module", CELL_TEXT }, { "PHASES", "phases", CELL_LIST },
-			   { "METHODS", "methods", CELL_LIST }, { "ENTRY", "entry", CELL_TEXT }),
+	.columns =
+		COLUMNS({ "BACKEND", "backend", CELL_TEXT }, { "HOOK", "name", CELL_TEXT },
+			{ "STATE", "state", CELL_STATUS }, { "PHASES", "phases", CELL_LIST },
+			{ "CALLS", "calls", CELL_NUMBER }, { "FAILED", "failures", CELL_NUMBER },
+			{ "SUPPRESSED", "suppressed_failures", CELL_NUMBER }, { "TIMEOUTS", "timeouts", CELL_NUMBER },
+			{ "MEDIAN", "duration_ms.median", CELL_SECONDS }, { "P99", "duration_ms.p99", CELL_SECONDS },
+			{ "MAX", "duration_ms.max", CELL_SECONDS }, { "LAST ERROR", "last_error", CELL_TEXT }),
 	.none = "no hooks",
 };
 
@@ -203,6 +207,7 @@ static char *cell_text(const struct view_column *column, const json_t *item)
 	switch (column->cell) {
 	case CELL_TEXT:
 	case CELL_STATUS:
+	case CELL_NUMBER:
 		return one_line(v);
 	case CELL_SIZE:
 		return json_is_integer(v) ? xstrdup(text_format_size((uint64_t)json_integer_value(v), size))
@@ -229,7 +234,8 @@ void view_print_list(const struct list_view *view, const json_t *items, bool col
 	for (const struct view_column *c = view->columns; c->title && count < 16; c++)
 		columns[count++] = (struct table_column){
 			.title = c->title,
-			.right = c->cell == CELL_SIZE || c->cell == CELL_SECONDS || c->cell == CELL_COUNT,
+			.right = c->cell == CELL_SIZE || c->cell == CELL_SECONDS || c->cell == CELL_COUNT ||
+				 c->cell == CELL_NUMBER,
 			.status = c->cell == CELL_STATUS,
 		};
 	t = table_new(columns, count);

@@ -12,8 +12,9 @@ enum cell {
 	CELL_SIZE,
 	CELL_SECONDS, /* of a member in milliseconds */
 	CELL_COUNT,   /* of an array's or object's members */
-	CELL_LIST,    /* an array or object on one line */
-	CELL_EXPORT,  /* the preferred one of an array of export locations */
+	CELL_NUMBER,
+	CELL_LIST,   /* an array or object on one line */
+	CELL_EXPORT, /* the preferred one of an array of export locations */
 };
 
 struct view_column {

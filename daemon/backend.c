@@ -78,12 +78,40 @@ static void tell_loop(struct engine *en, const struct backend *b, bool gone)
 	queue_push(en->out, m);
 }
 
+static bool is_left_out(const json_t *hook)
+{
+	const char *state = hook ? jsonx_str(hook, "state") : NULL;
+
+	return state && strcmp(state, "left_out") == 0;
+}
+
+/* Events for those that are left out now, and for those that are called again. */
+static void tell_of_hooks(struct engine *en, const struct backend *b, const json_t *hooks)
+{
+	size_t i;
+	json_t *hook;
+
+	json_array_foreach(hooks, i, hook)
+	{
+		json_t *about, *before = json_array_get(b->shown_hooks, i);
+		bool left_out = is_left_out(hook);
+
+		if (left_out == is_left_out(before))
+			continue;
+		about = jsonx_pack("{s:s,s:O,s:o}", "backend", b->name, "name", json_object_get(hook, "name"),
+				   "status_reason",
+				   jsonx_string(left_out ? "it did not answer in time, again and again" : NULL));
+		record_event(en, left_out ? "hook.left_out" : "hook.back", about);
+	}
+}
+
 void backend_show_hooks(struct engine *en, struct backend *b)
 {
 	_cleanup_json_ json_t *hooks = b->hooks ? hook_set_describe(b->hooks) : NULL;
 
 	if (!hooks || (b->shown_hooks && json_equal(hooks, b->shown_hooks)))
 		return;
+	tell_of_hooks(en, b, hooks);
 	json_decref(b->shown_hooks);
 	b->shown_hooks = take_ptr(hooks);
 	tell_loop(en, b, false);

@@ -1,4 +1,4 @@
-/* set_metadata, reset_status, test_hook, list_orphans. */
+/* set_metadata, reset_status, test_hook, enable_hook, list_orphans. */
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
@@ -196,17 +196,25 @@ const struct call_ops ops_reset_status = { .resolve = status_resolve,
 
 /* ---- test_hook ---- */
 
+/* Its backend need not be up, but must have its hooks made. */
+static int hook_resolve(struct engine *en, struct call *c, struct error *e)
+{
+	int r = backend_get(en, jsonx_str(c->params, "backend"), "backend", &c->backend, e);
+
+	if (r < 0 || c->backend->hooks)
+		return r;
+	return error_set(e, ERR_BACKEND_DOWN, ENODEV, "backend \"%s\" has no hooks now: %s", c->backend->name,
+			 c->backend->reason ? c->backend->reason : "it is not in the conf file");
+}
+
 static int test_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	const json_t *event = json_object_get(c->params, "event");
 	const char *phase = jsonx_str(event, "phase");
-	int r = backend_get(en, jsonx_str(c->params, "backend"), "backend", &c->backend, e);
+	int r = hook_resolve(en, c, e);
 
 	if (r < 0)
 		return r;
-	if (!c->backend->hooks)
-		return error_set(e, ERR_BACKEND_DOWN, ENODEV, "backend \"%s\" has no hooks now: %s", c->backend->name,
-				 c->backend->reason ? c->backend->reason : "it is not in the conf file");
 	for (int p = HOOK_PRE; p < HOOK_PHASE_COUNT; p++)
 		if (phase && strcmp(phase, hook_phase_name((enum hook_phase)p)) == 0)
 			return 0;
@@ -243,6 +251,19 @@ static int extra_answer(struct engine *en, struct call *c, json_t **ret, struct 
 }
 
 const struct call_ops ops_test_hook = { .resolve = test_resolve, .drive = test_drive, .answer = extra_answer };
+
+/* ---- enable_hook ---- */
+
+static int enable_drive(struct engine *en, struct call *c, struct error *e)
+{
+	int r = hook_set_enable(c->backend->hooks, jsonx_str(c->params, "hook"), e);
+
+	if (r == 0)
+		backend_show_hooks(en, c->backend);
+	return r;
+}
+
+const struct call_ops ops_enable_hook = { .resolve = hook_resolve, .drive = enable_drive };
 
 /* ---- list_orphans ---- */
 

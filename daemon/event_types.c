@@ -34,6 +34,9 @@ static const struct event_type table[] = {
 	{ "call.vetoed", "event_call", "A pre hook forbade a call." },
 	{ "call.pre_hook_failed", "event_call", "A pre hook failed, and with it the call." },
 	{ "hooks.skipped", "event_skipped", "Root ran a call without hooks." },
+	{ "hook.left_out", "event_hook",
+	  "A hook does not answer in time again and again, and is left out for a while." },
+	{ "hook.back", "event_hook", "A hook that was left out is called again." },
 	{ "client.dropped", "event_client", "A connection was closed, since its client does not read." },
 	{ NULL, NULL, NULL },
 };

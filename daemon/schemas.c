@@ -71,17 +71,19 @@ static const struct schema {
 	{ .name = "hook_entry",
 	  .open = true, /* modules add their own */
 	  .members = "backend:string name:string entry:string module:string phases:[hook_phase] enabled:hook_enabled "
-		     "methods:[string] on_error:string? timeout:number?" },
+		     "methods:[string] on_error:string? timeout:number? state:string timeouts_in_row:integer "
+		     "left_out_until:string?" },
 	{ .name = "hook",
 	  .open = true,
 	  .members = "backend:string name:string entry:string module:string phases:[hook_phase] enabled:hook_enabled "
-		     "methods:[string] on_error:string? timeout:number? calls:integer failures:integer "
+		     "methods:[string] on_error:string? timeout:number? state:string timeouts_in_row:integer "
+		     "left_out_until:string? calls:integer calls_left_out:integer failures:integer "
 		     "suppressed_failures:integer timeouts:integer vetoes:integer duration_ms:hook_durations? "
 		     "last_error:string? dropped_ticks:integer" },
 	{ .name = "hook_durations", .members = "min:number median:number p99:number max:number" },
 	{ .name = "hook_outcome",
-	  .members =
-		  "hook:string phase:hook_phase outcome:string duration_ms:number error-:string timed_out-:boolean" },
+	  .members = "hook:string phase:hook_phase outcome:string duration_ms:number error-:string timed_out-:boolean "
+		     "left_out-:boolean" },
 	{ .name = "hook_test",
 	  .members = "accepted:boolean wanted:boolean phase:hook_phase returned:any duration_ms:number error-:error" },
 	{ .name = "call",
@@ -113,6 +115,7 @@ static const struct schema {
 	{ .name = "event_stuck", .members = "name:string method:string status_reason:string" },
 	{ .name = "event_call", .members = "method:string message:string" },
 	{ .name = "event_skipped", .members = "method:string" },
+	{ .name = "event_hook", .members = "backend:string name:string status_reason:string?" },
 	{ .name = "event_client", .members = "uid:integer pid:integer reason:string" },
 
 	{ .name = "error", .members = "code:integer message:string data:error_data" },

@@ -14,7 +14,7 @@
 struct figures {
 	struct figures *next;
 	char *backend, *hook;
-	uint64_t calls, failures, suppressed, timeouts, vetoes, n;
+	uint64_t calls, left_out, failures, suppressed, timeouts, vetoes, n;
 	double durations[DURATIONS];
 	char *last_error;
 };
@@ -117,6 +117,11 @@ static void count_outcome(struct figures *f, const json_t *o)
 {
 	const char *word = jsonx_str(o, "outcome"), *error = jsonx_str(o, "error");
 
+	/* It was not called. */
+	if (jsonx_bool(o, "left_out")) {
+		f->left_out++;
+		return;
+	}
 	f->calls++;
 	f->durations[f->n++ % DURATIONS] = json_number_value(json_object_get(o, "duration_ms"));
 	if (!word || strcmp(word, "ok") == 0)
@@ -173,6 +178,7 @@ static void add_figures(struct view *v, const char *backend, json_t *hook)
 	const struct figures *f = figures_of(v, backend, jsonx_str(hook, "name"));
 
 	json_object_set_new(hook, "calls", json_integer((json_int_t)f->calls));
+	json_object_set_new(hook, "calls_left_out", json_integer((json_int_t)f->left_out));
 	json_object_set_new(hook, "failures", json_integer((json_int_t)f->failures));
 	json_object_set_new(hook, "suppressed_failures", json_integer((json_int_t)f->suppressed));
 	json_object_set_new(hook, "timeouts", json_integer((json_int_t)f->timeouts));

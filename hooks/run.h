@@ -35,6 +35,7 @@ void hook_docs_free(struct hook_docs *docs);
 /* One hook's answer to one event. */
 struct hook_reply {
 	int result;       /* 0, or negative: err */
+	bool left_out;    /* it was not asked: its breaker is open */
 	json_t *returned; /* NULL: nothing */
 	double seconds;
 	struct error err;

@@ -84,6 +84,27 @@ void hook_execute(const struct hook_event *ev, struct hook_reply *ret)
 	}
 }
 
+/* Unless its breaker is open: then it has failed without having been asked. */
+static void ask(struct hook_run *run, const struct hook_event *ev, struct hook_reply *ret)
+{
+	struct breaker *b = &run->set->hooks[ev->self - run->set->hooks].breaker;
+	bool was_open = b->open;
+	ret->result = breaker_admit(b, &ret->err);
+	ret->left_out = ret->result < 0;
+	if (ret->left_out)
+		return;
+	hook_execute(ev, ret);
+	bool answered = ret->result >= 0 || ret->err.kind == ERR_VETOED;
+	if (breaker_note(b, ret->result < 0 && ret->err.err == ETIMEDOUT, answered))
+		log_kind(LOG_LEVEL_WARNING, LOG_KIND_HOOK_LEFT_OUT,
+			 "hook \"%s\" did not answer in time %u times in a row and is left out for %g s: where its "
+			 "failures "
+			 "are not suppressed calls fail at once; sharesctl hook enable ends that",
+			 ev->self->name, b->timeouts, b->pause);
+	else if (was_open && answered)
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_HOOK_BACK, "hook \"%s\" answers again", ev->self->name);
+}
+
 static struct hook_event event_for(const struct hook_run *run, size_t i, enum hook_phase phase)
 {
 	bool periodic = phase == HOOK_PERIODIC;
@@ -140,6 +161,8 @@ static void record(struct hook_run *run, const struct hook_event *ev, const stru
 		json_object_set_new(o, "error", jsonx_string(reply->err.message));
 		if (reply->err.err == ETIMEDOUT)
 			json_object_set_new(o, "timed_out", json_true());
+		if (reply->left_out)
+			json_object_set_new(o, "left_out", json_true());
 	}
 	json_array_append_new(run->outcomes, o);
 }
@@ -151,7 +174,7 @@ static int pre_one(struct hook_run *run, size_t i, struct error *e)
 	if (!hook_instance_wants(ev.self, HOOK_PRE, ev.func_name))
 		return 0;
 	_cleanup_hook_reply_ struct hook_reply reply = { 0 };
-	hook_execute(&ev, &reply);
+	ask(run, &ev, &reply);
 	if (reply.result >= 0) {
 		state->pre_hook_data = take_ptr(reply.returned);
 		record(run, &ev, &reply, "ok");
@@ -212,7 +235,7 @@ static int post_one(struct hook_run *run, size_t i, json_t *results, json_t **ch
 	_cleanup_json_ json_t *copy = json_deep_copy(results);
 	ev.driver_action_results = copy;
 	_cleanup_hook_reply_ struct hook_reply reply = { 0 };
-	hook_execute(&ev, &reply);
+	ask(run, &ev, &reply);
 	if (reply.result >= 0)
 		reply.result = hook_answer_check(reply.returned, run->call.check, run->call.data, &reply.err);
 	if (reply.result >= 0) {
@@ -250,7 +273,7 @@ static void tell(struct hook_run *run, const struct hook_event *ev)
 	if (!hook_instance_wants(ev->self, ev->phase, ev->func_name))
 		return;
 	_cleanup_hook_reply_ struct hook_reply reply = { 0 };
-	hook_execute(ev, &reply);
+	ask(run, ev, &reply);
 	if (reply.result < 0) {
 		hook_blame(ev, &reply.err);
 		log_kind(LOG_LEVEL_WARNING, LOG_KIND_HOOK_FAILED, "%s", reply.err.message);

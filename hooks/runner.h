@@ -22,7 +22,7 @@ int hook_set_new(const struct hook_set_setup *setup, struct hook_set **ret, stru
 void hook_set_free(struct hook_set *set); /* NULL is fine */
 size_t hook_set_size(const struct hook_set *set);
 /* [{"backend","name","entry","module","phases":[..],"enabled":{"pre":bool,..},"methods":[..],"on_error","timeout", +
- * describe}]: new reference. */
+ * describe, "state","timeouts_in_row","left_out_until"}]: new reference. */
 json_t *hook_set_describe(struct hook_set *set);
 /* Is there a hook that would be called? Lets the caller skip making what only hooks see. */
 bool hook_set_wants(struct hook_set *set, enum hook_phase phase, const char *func_name);
@@ -70,8 +70,11 @@ void hook_run_periodic(struct hook_run *run, json_t *data);
 /* Is everything there that the enabled hooks point at? -errno with the first that is not. */
 int hook_set_check(struct hook_set *set, struct error *e);
 
-/* What happened so far: [{"hook","phase","outcome","duration_ms","error"?}], outcome one of "ok", "failed",
- * "suppressed", "vetoed", "tolerated". Borrowed. */
+/* Calls it again, where it was left out since it did not answer in time. -ENOENT: the backend has no such hook. */
+int hook_set_enable(struct hook_set *set, const char *hook, struct error *e);
+
+/* What happened so far: [{"hook","phase","outcome","duration_ms","error"?,"timed_out"?,"left_out"?}], outcome one of
+ * "ok", "failed", "suppressed", "vetoed", "tolerated". Borrowed. */
 json_t *hook_run_outcomes(const struct hook_run *run);
 
 /* test_hook: one hook by name or entry, on an event as given (whole, with "phase" and "func_name"). Changes nothing.

@@ -181,6 +181,8 @@ static int make_instance(struct hook_set *set, struct hook_instance *h, const st
 	if (r < 0)
 		return r;
 	read_switches(h, setup->backend->settings);
+	h->breaker.limit = (unsigned)settings_int(setup->backend->settings, "hook_breaker_timeouts");
+	h->breaker.pause = settings_seconds(setup->backend->settings, "hook_breaker_pause");
 	h->settings = settings_new_hook(setup->conf, h->section, setup->backend);
 	h->options = settings_all(h->settings);
 	h->setup.settings = h->settings;
@@ -327,6 +329,45 @@ bool hook_set_has_phase(const struct hook_set *set, enum hook_phase phase)
 	return false;
 }
 
+int hook_set_find(struct hook_set *set, const char *hook, struct hook_instance **ret, struct error *e)
+{
+	for (size_t i = 0; set && i < set->n; i++) {
+		if (strcmp(set->hooks[i].name, hook) == 0) {
+			*ret = &set->hooks[i];
+			return 0;
+		}
+	}
+	for (size_t i = 0; set && i < set->n; i++) {
+		if (strcmp(set->hooks[i].entry, hook) == 0) {
+			*ret = &set->hooks[i];
+			return 0;
+		}
+	}
+	error_set(e, ERR_NOT_FOUND, ENOENT,
+		  "this backend has no hook \"%s\": see its hook_drivers, or sharesctl hook list", hook);
+	error_add(e, "param", json_string("hook"));
+	return -ENOENT;
+}
+
+int hook_set_enable(struct hook_set *set, const char *hook, struct error *e)
+{
+	struct hook_instance *h;
+	int r = hook_set_find(set, hook, &h, e);
+	if (r == 0)
+		breaker_reset(&h->breaker);
+	return r;
+}
+
+static void describe_state(const struct hook_instance *h, json_t *o)
+{
+	if (h->breaker.open)
+		json_object_set_new(o, "state", json_string("left_out"));
+	else if (!json_object_get(o, "state"))
+		json_object_set_new(o, "state", json_string("ready"));
+	json_object_set_new(o, "timeouts_in_row", json_integer(h->breaker.timeouts));
+	json_object_set_new(o, "left_out_until", jsonx_string(h->breaker.open ? h->breaker.shown : NULL));
+}
+
 static json_t *describe(const struct hook_set *set, const struct hook_instance *h)
 {
 	json_t *phases = json_array(), *enabled = json_object(), *methods = json_array();
@@ -350,6 +391,7 @@ static json_t *describe(const struct hook_set *set, const struct hook_instance *
 	json_object_set_new(o, "timeout", h->setup.timeout > 0 ? json_real(h->setup.timeout) : json_null());
 	if (h->ops->describe)
 		h->ops->describe(h->hook, o);
+	describe_state(h, o);
 	return o;
 }
 

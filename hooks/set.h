@@ -2,6 +2,7 @@
 #ifndef HOOKS_SET_H
 #define HOOKS_SET_H
 
+#include "hooks/breaker.h"
 #include "hooks/runner.h"
 
 enum hook_on_error { HOOK_ON_ERROR_UNSET, HOOK_ON_ERROR_FAIL, HOOK_ON_ERROR_IGNORE };
@@ -21,6 +22,7 @@ struct hook_instance {
 	enum hook_on_error on_error;
 	const char *const *methods; /* none: all */
 	size_t n_methods;
+	struct breaker breaker;
 };
 
 struct hook_set {
@@ -30,6 +32,9 @@ struct hook_set {
 	size_t n;
 	struct hook_instance hooks[];
 };
+
+/* By its name, else by its entry. -ENOENT says where names are shown. */
+int hook_set_find(struct hook_set *set, const char *hook, struct hook_instance **ret, struct error *e);
 
 /* Enabled, not filtered out, and wanted by the hook itself. */
 bool hook_instance_wants(const struct hook_instance *h, enum hook_phase phase, const char *func_name);

@@ -13,19 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-static const struct hook_instance *find(const struct hook_set *set, const char *hook)
-{
-	for (size_t i = 0; set && i < set->n; i++) {
-		if (strcmp(set->hooks[i].name, hook) == 0)
-			return &set->hooks[i];
-	}
-	for (size_t i = 0; set && i < set->n; i++) {
-		if (strcmp(set->hooks[i].entry, hook) == 0)
-			return &set->hooks[i];
-	}
-	return NULL;
-}
-
 /* Modules make file names of it. */
 static bool is_method_name(const char *s)
 {
@@ -89,14 +76,11 @@ int hook_set_test(struct hook_set *set, const char *hook, const json_t *event,
 		  json_t **ret, struct error *e)
 {
 	struct hook_event ev = { 0 };
-	const struct hook_instance *h = find(set, hook);
-	if (!h) {
-		error_set(e, ERR_NOT_FOUND, ENOENT,
-			  "this backend has no hook \"%s\": see its hook_drivers, or sharesctl hook list", hook);
-		error_add(e, "param", json_string("hook"));
-		return -ENOENT;
-	}
-	int r = read_event(event, &ev, e);
+	struct hook_instance *h;
+	int r = hook_set_find(set, hook, &h, e);
+	if (r < 0)
+		return r;
+	r = read_event(event, &ev, e);
 	if (r < 0)
 		return r;
 	struct hook_docs docs = { .given = event };

@@ -124,7 +124,8 @@ START_TEST(test_describe)
 	_cleanup_json_ json_t *expected = json_loads(
 		"{\"backend\":\"media\",\"name\":\"policy\",\"entry\":\"exec:/etc/policy\",\"module\":\"exec\","
 		"\"phases\":[\"pre\"],\"enabled\":{\"pre\":true,\"post\":false,\"periodic\":false,\"error\":false},"
-		"\"methods\":[\"extend_share\"],\"on_error\":\"ignore\",\"timeout\":5.0,\"user\":null}",
+		"\"methods\":[\"extend_share\"],\"on_error\":\"ignore\",\"timeout\":5.0,\"user\":null,"
+		"\"state\":\"ready\",\"timeouts_in_row\":0,\"left_out_until\":null}",
 		0, NULL);
 
 	ck_assert(json_equal(policy, expected));
