@@ -24,6 +24,7 @@ struct connection {
 	size_t searched; /* so far there is no end of line in the buffer */
 	size_t taken;    /* bytes of the last line, to be dropped before the next one */
 	json_int_t last_id;
+	bool lost; /* closed by the other side before an answer */
 };
 
 static int connect_failure(const char *path, int err, struct failure *f)
@@ -217,6 +218,7 @@ static int receive(struct connection *conn, const struct waiting *w, json_t **re
 		return failure_set(f, CTL_UNKNOWN, "sharesd did not answer in time");
 	if (r == -EMSGSIZE)
 		return not_sharesd(conn, f);
+	conn->lost = r < 0;
 	if (r < 0)
 		return failure_set(f, CTL_UNKNOWN, "sharesd closed the connection before it answered");
 	r = jsonx_parse(line, len, MAX_DEPTH, ret, NULL);
@@ -295,6 +297,11 @@ int connection_call(struct connection *conn, const char *method, json_t *params,
 	if (r < 0)
 		return send_failure(conn, w, -r, sent + 1 < strlen(line), ret, f);
 	return receive_answer(conn, w, ret, f);
+}
+
+bool connection_is_lost(const struct connection *conn)
+{
+	return conn->lost;
 }
 
 int connection_next_event(struct connection *conn, json_t **ret, struct failure *f)

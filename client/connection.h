@@ -24,6 +24,8 @@ void connection_close(struct connection *conn); /* NULL is fine */
  * reference (null too). CTL_UNKNOWN where the request went out and no answer came in; else the daemon's error. */
 int connection_call(struct connection *conn, const char *method, json_t *params, const struct waiting *w, json_t **ret,
 		    struct failure *f);
+/* The last call was left without an answer, for the other side has closed the connection. */
+bool connection_is_lost(const struct connection *conn);
 /* The params of the next notification: new reference. Waits without end. CTL_NO_DAEMON when the connection is closed.
  */
 int connection_next_event(struct connection *conn, json_t **ret, struct failure *f);

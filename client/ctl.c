@@ -11,6 +11,8 @@
 
 #define PROGRESS_AFTER 1.0 /* seconds: what is quicker shows no bar */
 #define PROGRESS_EVERY 0.5
+/* Restarts in a row that one call outlives. */
+#define TRIES 5
 
 bool ctl_colours(const struct ctl *c)
 {
@@ -25,6 +27,27 @@ void ctl_print(struct ctl *c, const json_t *result)
 		view_print_object(result, c->out);
 }
 
+/* A daemon that stops has done nothing of what it refuses; what it left without an answer is not done twice. */
+static bool may_send_again(const struct connection *conn, const char *method, const json_t *params, int tries,
+			   const struct failure *f)
+{
+	bool reads = text_starts_with(method, "get_") || text_starts_with(method, "list_");
+
+	if (f->exit_code == failure_exit_code("shutting_down"))
+		return tries < TRIES;
+	return tries == 1 && connection_is_lost(conn) && (reads || jsonx_str(params, "request_id"));
+}
+
+/* Where the socket is systemd's the next daemon takes who waits there. */
+static bool connect_again(struct ctl *c)
+{
+	_cleanup_failure_ struct failure nobody = { 0 };
+
+	connection_close(c->conn);
+	c->conn = NULL;
+	return connection_open(c->socket, c->deadline, &c->conn, &nobody) >= 0;
+}
+
 static int call(struct ctl *c, const char *method, json_t *params, struct progress *progress, json_t **ret,
 		struct failure *f)
 {
@@ -37,7 +60,18 @@ static int call(struct ctl *c, const char *method, json_t *params, struct progre
 	};
 	int r = c->conn ? 0 : connection_open(c->socket, c->deadline, &c->conn, f);
 
-	return r < 0 ? r : connection_call(c->conn, method, params, &w, ret, f);
+	for (int tries = 1; r >= 0; tries++) {
+		struct failure why = { 0 };
+
+		r = connection_call(c->conn, method, params, &w, ret, &why);
+		if (r >= 0 || !may_send_again(c->conn, method, params, tries, &why) || !connect_again(c)) {
+			failure_move(f, &why);
+			break;
+		}
+		failure_clear(&why);
+		r = 0;
+	}
+	return r;
 }
 
 int ctl_call(struct ctl *c, const char *method, json_t *params, json_t **ret, struct failure *f)

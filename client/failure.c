@@ -124,6 +124,15 @@ void failure_print(const struct failure *f, bool json, FILE *to)
 	}
 }
 
+void failure_move(struct failure *f, struct failure *from)
+{
+	if (f->exit_code == 0) {
+		*f = *from;
+		*from = (struct failure){ 0 };
+	}
+	failure_clear(from);
+}
+
 void failure_clear(struct failure *f)
 {
 	json_decref(f->error);

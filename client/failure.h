@@ -36,6 +36,8 @@ void failure_append(struct failure *f, const char *fmt, ...) __attribute__((form
 const char *failure_message(const struct failure *f); /* never NULL */
 /* "sharesctl: message" or, for programs, the error object, as one line. */
 void failure_print(const struct failure *f, bool json, FILE *to);
+/* Takes what `from` holds, unless there is a failure already. */
+void failure_move(struct failure *f, struct failure *from);
 void failure_clear(struct failure *f);
 
 /* CTL_INTERNAL for a kind that is not known (NULL too). */

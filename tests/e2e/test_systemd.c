@@ -418,6 +418,30 @@ static int end_clients(const pid_t pids[CLIENTS], const char *dir)
 	return made;
 }
 
+/* The command line sends again by itself, so a script does not notice. */
+static void start_script(void)
+{
+	write_program("/run/script", "#!/bin/sh\nn=0\nwhile [ ! -e /run/stop ]; do\n\tsharesctl share create s-$n "
+				     "--backend media --size 1MiB "
+				     ">/dev/null || exit 1\n\tn=$((n + 1))\ndone\necho $n >/run/made\n");
+	run("rm -f /run/stop /run/made; systemd-run -q -u script /run/script");
+}
+
+static int end_script(void)
+{
+	char *out;
+	int made;
+
+	run("touch /run/stop");
+	machine_wait(m, "! systemctl is-active -q script");
+	out = machine_run(m, "cat /run/made || journalctl -u script");
+	made = (int)strtol(out, NULL, 10);
+	ck_assert_msg(made > 0, "the command line lost a request: %s", out);
+	free(out);
+	printf("restarts under load: %d calls of sharesctl\n", made);
+	return made;
+}
+
 static int lines_of(const char *script)
 {
 	char *out = machine_run(m, "%s | wc -l", script);
@@ -437,6 +461,7 @@ START_TEST(restarts_lose_nothing)
 		return;
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	start_anew(MEDIA);
+	start_script();
 	start_clients(pids, dir);
 	for (int i = 0; i < RESTARTS; i++) {
 		long pid = main_pid();
@@ -446,7 +471,7 @@ START_TEST(restarts_lose_nothing)
 		run("systemctl restart sharesd");
 		ck_assert_int_ne(main_pid(), pid);
 	}
-	made = end_clients(pids, dir);
+	made = end_clients(pids, dir) + end_script();
 	ck_assert_int_gt(made, RESTARTS * CLIENTS);
 	ck_assert_int_eq(lines_of("ls /srv/media"), made);
 	out = machine_run(m,

@@ -493,8 +493,44 @@ START_TEST(lost_answer_of_a_change)
 	ck_assert_ptr_nonnull(strstr(access.err, "(sharesctl access list photos)"));
 	metadata = run("metadata set photos a=1");
 	ck_assert_ptr_nonnull(strstr(metadata.err, "(sharesctl calls)"));
-	/* The id that is told is the one that was sent. */
-	ck_assert_ptr_nonnull(strstr(access.err, jsonx_str(params(1), "request_id")));
+	/* Each was sent once more; the id that is told is the one that was sent. */
+	ck_assert_str_eq(jsonx_str(params(2), "request_id"), jsonx_str(params(3), "request_id"));
+	ck_assert_ptr_nonnull(strstr(access.err, jsonx_str(params(3), "request_id")));
+	ck_assert_uint_eq(json_array_size(server.requests), 6);
+}
+END_TEST
+
+/* A restart: the old daemon refuses, or is gone before it answers, and the next takes who connects again. */
+START_TEST(sent_again_through_a_restart)
+{
+	static const struct step steps[] = { STEP("create_share_instance", "", HOW_CLOSE, NULL),
+					     ERROR_STEP("create_share_instance", "shutting_down"),
+					     ERROR_STEP("create_share_instance", "shutting_down"),
+					     ANSWER("create_share_instance", "{\"id\":\"1\",\"name\":\"photos\"}"),
+					     STEP("list_shares", "", HOW_CLOSE, NULL),
+					     ANSWER("list_shares", "{\"shares\":[],\"next\":null}"),
+					     STEP("frob", "", HOW_CLOSE, NULL),
+					     ERROR_STEP("extend_share", "shutting_down"),
+					     END };
+	_cleanup_ran_ struct ran r = { 0 }, list = { 0 }, any = { 0 }, never = { 0 };
+
+	start(steps);
+	r = run("share create photos --size 1G");
+	ck_assert_int_eq(r.code, CTL_OK);
+	list = run("share list");
+	ck_assert_int_eq(list.code, CTL_OK);
+	/* Nobody knows whether this one may be done twice. */
+	any = run("call frob");
+	ck_assert_int_eq(any.code, CTL_UNKNOWN);
+	/* A daemon that never comes back from stopping. */
+	never = run("share extend photos 2G");
+	ck_assert_int_eq(never.code, 19);
+	for (size_t i = 1; i < 4; i++)
+		ck_assert(json_equal(params(0), params(i)));
+	ck_assert_uint_eq(asked("create_share_instance"), 4);
+	ck_assert_uint_eq(asked("list_shares"), 2);
+	ck_assert_uint_eq(asked("frob"), 1);
+	ck_assert_uint_eq(asked("extend_share"), 5);
 }
 END_TEST
 
@@ -943,6 +979,7 @@ int main(void)
 	tcase_add_test(answers, error_text_is_escaped);
 	tcase_add_test(answers, refused_at_the_door);
 	tcase_add_test(answers, lost_answer_of_a_change);
+	tcase_add_test(answers, sent_again_through_a_restart);
 	tcase_add_test(answers, lost_answer_of_a_read);
 	tcase_add_test(answers, time_limit);
 	tcase_add_loop_test(answers, not_sharesd, 0, COUNT(nonsense));
