@@ -143,8 +143,8 @@ void backend_set_status(struct engine *en, struct backend *b, enum backend_statu
 
 static void backend_free(struct backend *b)
 {
-	if (b->ops && b->state)
-		b->ops->destroy(b->state);
+	if (b->state)
+		b->state_ops->destroy(b->state);
 	hook_set_free(b->hooks);
 	conf_unref(b->conf);
 	conf_unref(b->state_conf);
@@ -152,6 +152,7 @@ static void backend_free(struct backend *b)
 	free(b->id);
 	free(b->driver);
 	free(b->reason);
+	free(b->purge_failure);
 	json_decref(b->capabilities);
 	json_decref(b->to_measure);
 	json_decref(b->shown_hooks);
@@ -193,6 +194,29 @@ static void retire_hooks(struct engine *en, struct hook_set *set)
 	r->set = set;
 	r->next = en->retired;
 	en->retired = r;
+}
+
+/* ---- the driver's state ---- */
+
+/* A call is parked, or shares are being measured: the driver has it in its state. */
+static bool is_at_work(const struct engine *en, const struct backend *b)
+{
+	for (const struct call *c = en->parked; c; c = c->next)
+		if (c->backend == b)
+			return true;
+	return false;
+}
+
+/* Work that goes on is cut off; its calls are left for the next init_host to decide. */
+static void drop_state(struct engine *en, struct backend *b)
+{
+	if (!b->state)
+		return;
+	for (struct call *c = en->parked; c; c = c->next)
+		if (c->backend == b)
+			work_cut_off(c->work);
+	b->state_ops->destroy(b->state);
+	b->state = NULL;
 }
 
 /* ---- the conf file's backends become ours ---- */
@@ -288,6 +312,7 @@ static int make_state(struct backend *b, struct error *e)
 	r = b->ops->create(&setup, &b->state, e);
 	if (r < 0)
 		return r;
+	b->state_ops = b->ops;
 	conf_unref(b->state_conf);
 	b->state_conf = conf_ref(b->conf);
 	return 0;
@@ -337,9 +362,9 @@ static void renew(struct engine *en, struct backend *b, struct conf *conf, const
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	if (b->ops && b->state && b->settings && !same_driver_options(b->ops, b->settings, s->settings)) {
-		b->ops->destroy(b->state);
-		b->state = NULL;
+	if (b->state &&
+	    (b->state_ops != driver_find(s->keyword) || !same_driver_options(b->state_ops, b->settings, s->settings))) {
+		drop_state(en, b);
 		b->status = BACKEND_STARTING;
 	}
 	retire_hooks(en, take_ptr(b->hooks));
@@ -363,23 +388,27 @@ static struct backend *backend_new(const char *name, const char *driver)
 	return b;
 }
 
+void backend_forget_unneeded(struct engine *en, struct backend *b)
+{
+	bool empty;
+
+	if (b->ops || b->gone || is_at_work(en, b))
+		return;
+	drop_state(en, b);
+	if (backend_is_empty(en, b, &empty, NULL) < 0 || !empty)
+		return;
+	b->gone = true;
+	b->status = BACKEND_DOWN;
+	tell_loop(en, b, true);
+}
+
 static void take_out(struct engine *en, struct backend *b)
 {
-	_cleanup_error_ struct error e = ERROR_INIT;
-	bool used = true;
-
 	retire_hooks(en, take_ptr(b->hooks));
-	if (b->ops && b->state)
-		b->ops->destroy(b->state);
 	b->ops = NULL;
-	b->state = NULL;
-	if (has_shares(en, b->name, &used, &e) == 0 && !used) {
-		b->gone = true;
-		b->status = BACKEND_DOWN;
-		tell_loop(en, b, true);
-	} else {
+	backend_forget_unneeded(en, b);
+	if (!b->gone)
 		backend_set_status(en, b, BACKEND_DOWN, "not in the conf file");
-	}
 }
 
 /* Shares whose backend's section is gone since the last start: they stay listed, and their backend says why it is down.
@@ -506,13 +535,14 @@ static bool went_away(struct backend *b, struct call *c, const char *slot, struc
 	struct input *in;
 	bool away;
 
-	if (!b->ops->check_backend || e->err == ETIMEDOUT ||
+	if (!b->state_ops->check_backend || e->err == ETIMEDOUT ||
 	    (e->kind != ERR_DRIVER_FAILED && e->kind != ERR_INTERNAL && e->kind != ERR_NOT_FOUND &&
 	     e->kind != ERR_INVALID_STATE))
 		return false;
 	in = input_new(c->id, c->method ? c->method->name : NULL);
 	driver_begins(b, c);
-	away = b->ops->check_backend(b->state, input_call(in), &nothing, &why) < 0 && why.kind == ERR_BACKEND_DOWN;
+	away = b->state_ops->check_backend(b->state, input_call(in), &nothing, &why) < 0 &&
+	       why.kind == ERR_BACKEND_DOWN;
 	driver_ends(c);
 	json_decref(nothing.values);
 	input_free(in);
@@ -530,7 +560,7 @@ static int driver_error(struct engine *en, struct backend *b, struct call *c, co
 		error_errno(e, r < 0 ? -r : EIO, "%s of driver %s failed and did not say why", slot, b->driver);
 	if (e->kind != ERR_BACKEND_DOWN && went_away(b, c, slot, e))
 		c->undecided = true;
-	if (e->kind == ERR_BACKEND_DOWN || e->err == ETIMEDOUT)
+	if (b->ops && (e->kind == ERR_BACKEND_DOWN || e->err == ETIMEDOUT))
 		backend_set_status(en, b, BACKEND_DOWN, e->message);
 	say_where(b, e);
 	return e->err ? -e->err : -EIO;
@@ -616,9 +646,11 @@ int backend_finish(struct engine *en, struct backend *b, struct call *c, json_t 
 	double began;
 	int r;
 
-	if (!b->ops || !b->state || b->ops != work_ops(w)) {
+	if (work_is_cut_off(w)) {
 		work_free(w);
-		return down(b, e);
+		c->undecided = true;
+		return error_set(e, ERR_BACKEND_DOWN, ECANCELED,
+				 "the conf file gave backend \"%s\" another driver or other options", b->name);
 	}
 	began = driver_begins(b, c);
 	r = spec->finish(b->state, spec->data, input_call(work_input(w)), work_output(w), work_failure(w), &res, e);

@@ -13,7 +13,9 @@ struct backend {
 	struct backend *next;
 	char *name, *id, *driver;
 	const struct share_driver_ops *ops; /* NULL: not in the conf file any more */
+	/* The driver's, and whose that is. Out of the conf file it is kept as long as work goes on that needs it. */
 	void *state;
+	const struct share_driver_ops *state_ops;
 	struct conf *conf;       /* whose settings these are */
 	struct conf *state_conf; /* whose settings the driver's state was made with */
 	const struct settings *settings;
@@ -21,6 +23,7 @@ struct backend {
 	enum backend_status status;
 	bool gone; /* not in the conf file, and nothing in the store: nobody sees it any more */
 	char *reason;
+	char *purge_failure;  /* why its trash could not be emptied, or NULL */
 	json_t *to_measure;   /* ids of the instances that the round of usage has before it, or NULL */
 	json_t *capabilities; /* the last stats published, or NULL */
 	json_t *shown_hooks;  /* as the loop was told last, or NULL */
@@ -46,6 +49,10 @@ void backend_show_hooks(struct engine *en, struct backend *b);
 json_t *backend_json(const struct backend *b);
 /* {"name","driver","capabilities"} for hook events: new reference. */
 json_t *backend_event_json(const struct backend *b);
+
+/* After a call: a backend that is out of the conf file loses what no work needs any more, and nobody sees it when the
+ * store holds nothing there either. */
+void backend_forget_unneeded(struct engine *en, struct backend *b);
 
 /* Driver state and hooks, where they could not be made before; then whether what the hooks point at is there. */
 int backend_prepare(struct engine *en, struct backend *b, struct error *e);

@@ -436,6 +436,16 @@ static int init_amend(struct engine *en, struct call *c, const json_t *changed, 
 	return 0;
 }
 
+static void published(struct engine *en, struct call *c)
+{
+	_cleanup_free_ char *reason = NULL;
+
+	if (c->backend->capabilities)
+		return;
+	reason = xasprintf("it was set up, but what it can do is not known: %s", c->err.message);
+	backend_set_status(en, c->backend, BACKEND_DOWN, reason);
+}
+
 /* Up with its capacity known, or down with the reason. */
 static void init_after(struct engine *en, struct call *c)
 {
@@ -448,7 +458,13 @@ static void init_after(struct engine *en, struct call *c)
 	backend_set_status(en, c->backend, BACKEND_UP, NULL);
 	p = call_new(method_find("publish_service_capabilities"), HOOK_ORIGIN_CALL);
 	p->params = jsonx_pack("{s:s}", "backend", c->backend->name);
+	p->after = published;
 	call_run_nested(en, c, p);
+	/* A hook that refuses it is as good as a driver that fails. */
+	if (!c->backend->capabilities && c->backend->status == BACKEND_UP)
+		backend_set_status(en, c->backend, BACKEND_DOWN,
+				   "it was set up, but a pre hook refused publish_service_capabilities: list_calls "
+				   "shows which and why");
 	if (c->result == 0) {
 		json_decref(c->answer);
 		c->answer = backend_copy(c->backend);

@@ -409,6 +409,7 @@ static void leave_open(struct engine *en, struct call *c)
 		     c->method->name);
 	tell_error_hooks(c);
 	record_end(c);
+	backend_forget_unneeded(en, c->backend);
 	send_back(en, c);
 }
 
@@ -444,6 +445,8 @@ static void call_complete(struct engine *en, struct call *c, int r, struct error
 	}
 	if (c->after)
 		c->after(en, c);
+	if (c->backend)
+		backend_forget_unneeded(en, c->backend);
 	send_back(en, c);
 }
 
@@ -519,6 +522,7 @@ void call_resume(struct engine *en, struct call *c)
 	r = backend_finish(en, c->backend, c, &c->results, &e);
 	if (!c->method) { /* the daemon's own measuring */
 		c->after(en, c);
+		backend_forget_unneeded(en, c->backend);
 		log_context_clear();
 		call_free(c);
 		return;

@@ -8,8 +8,8 @@
 void call_run(struct engine *en, struct call *c);
 /* The second half of a parked call: its work has ended. */
 void call_resume(struct engine *en, struct call *c);
-/* A call made by another in the same thread; `c` stays the caller's and is not sent to the loop (its record and events
- * are). Must not be one that does long work. */
+/* A call made by another in the same thread; like every other it goes to the loop at its end. Must not be one that does
+ * long work. */
 void call_run_nested(struct engine *en, struct call *parent, struct call *c);
 /* Sends back what cannot run any more. */
 void call_refuse(struct engine *en, struct call *c, enum error_kind kind, const char *text);

@@ -98,6 +98,28 @@ static void step_parked(struct engine *en)
 		backends_free_retired(en);
 }
 
+/* What goes on behind finished calls. A failure that stays the same is told once: each call may try again. */
+static void reap_background(struct engine *en)
+{
+	struct work *w;
+
+	while ((w = work_take_ended(&en->background))) {
+		struct backend *b = work_backend(w);
+		const char *why = work_failure(w) ? work_failure(w)->message : NULL;
+
+		if (why && (!b->purge_failure || strcmp(why, b->purge_failure) != 0)) {
+			log_warning("backend \"%s\": its trash is not empty; mend that, and it is tried again: %s",
+				    b->name, why);
+			record_event(en, "backend.purge_failed",
+				     jsonx_pack("{s:s,s:s,s:s}", "name", b->name, "driver", b->driver, "status_reason",
+						why));
+		}
+		free(b->purge_failure);
+		b->purge_failure = xstrdup(why);
+		work_free(w);
+	}
+}
+
 static size_t collect_fds(const struct engine *en, struct pollfd **fds)
 {
 	size_t n = 1, want = 1;
@@ -139,6 +161,8 @@ static void take_conf(struct engine *en, struct conf *conf)
 	if (backends_apply(en, conf, &e) < 0)
 		log_kind(LOG_LEVEL_ERROR, LOG_KIND_CONF_REFUSED, "the new conf file is not wholly in force: %s",
 			 e.message);
+	/* What was cut off comes to its end, so that init_host decides it. */
+	step_parked(en);
 	/* First of all in the queue: changes that wait there find their backends set up. */
 	for (struct backend *b = en->backends; b; b = b->next) {
 		struct call *c;
@@ -242,7 +266,7 @@ void *engine_main(void *engine)
 		if (en->parked)
 			step_parked(en);
 		if (en->background)
-			work_reap_background(&en->background);
+			reap_background(en);
 	}
 	requester_forget();
 	requester_forget_names();

@@ -31,6 +31,8 @@ static const struct event_type table[] = {
 	{ "backend.up", "event_backend", "A backend can be used." },
 	{ "backend.down", "event_backend", "A backend cannot be used, for the reason given." },
 	{ "backend.stuck", "event_stuck", "A driver call does not come back." },
+	{ "backend.purge_failed", "event_backend",
+	  "What was deleted cannot be removed from the disk: it lies in the backend's trash, and is tried again." },
 	{ "call.vetoed", "event_call", "A pre hook forbade a call." },
 	{ "call.pre_hook_failed", "event_call", "A pre hook failed, and with it the call." },
 	{ "hooks.skipped", "event_skipped", "Root ran a call without hooks." },

@@ -18,7 +18,6 @@ struct work {
 	struct work *next;
 	struct driver_work *spec;
 	struct backend *backend;
-	const struct share_driver_ops *ops;
 	struct input *in;
 	struct process *process;
 	char *buf;
@@ -27,7 +26,7 @@ struct work {
 	size_t errors_len;
 	json_t *progress, *output;
 	struct error failure;
-	bool failed, ended;
+	bool failed, ended, cut_off;
 };
 
 void driver_work_free(struct driver_work *spec)
@@ -57,7 +56,6 @@ struct work *work_new(struct driver_work *spec, struct backend *b, struct input 
 
 	w->spec = spec;
 	w->backend = b;
-	w->ops = b->ops;
 	w->in = in;
 	if (process_start(&(struct process_spec){ .argv = (const char *const *)spec->argv, .env = env }, &w->process,
 			  &e) < 0) {
@@ -193,6 +191,18 @@ json_t *work_progress(struct work *w)
 	return take_ptr(w->progress);
 }
 
+void work_cut_off(struct work *w)
+{
+	process_free(w->process);
+	w->process = NULL;
+	w->ended = w->cut_off = true;
+}
+
+bool work_is_cut_off(const struct work *w)
+{
+	return w->cut_off;
+}
+
 void work_wait(struct work *w)
 {
 	struct pollfd fds[3];
@@ -237,26 +247,18 @@ void work_add_background(struct work **list, struct work *w)
 	*list = w;
 }
 
-void work_reap_background(struct work **list)
+struct work *work_take_ended(struct work **list)
 {
-	while (*list) {
+	for (; *list; list = &(*list)->next) {
 		struct work *w = *list;
 
-		if (!work_step(w)) {
-			list = &w->next;
+		if (!work_step(w))
 			continue;
-		}
-		if (w->failed)
-			log_warning("work behind a finished call failed, the next start tries it again: %s",
-				    w->failure.message);
 		*list = w->next;
-		work_free(w);
+		w->next = NULL;
+		return w;
 	}
-}
-
-const struct share_driver_ops *work_ops(const struct work *w)
-{
-	return w->ops;
+	return NULL;
 }
 
 struct work *work_next(const struct work *w)

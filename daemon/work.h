@@ -21,6 +21,9 @@ size_t work_poll_fds(const struct work *w, struct pollfd *fds);
 bool work_step(struct work *w);
 /* New progress since the last time: new reference or NULL. */
 json_t *work_progress(struct work *w);
+/* Kills what runs; the driver's state that it belongs to is no more, so that it cannot be finished either. */
+void work_cut_off(struct work *w);
+bool work_is_cut_off(const struct work *w);
 /* Waits for the end without doing anything else: recovery, and tests. */
 void work_wait(struct work *w);
 
@@ -31,12 +34,10 @@ const struct driver_work *work_spec(const struct work *w);
 const struct error *work_failure(const struct work *w);
 const json_t *work_output(const struct work *w);
 struct backend *work_backend(const struct work *w);
-/* The driver that began it. */
-const struct share_driver_ops *work_ops(const struct work *w);
 
-/* A list of what nobody waits for: adds, and frees those that have ended (a failure is logged). */
+/* A list of what nobody waits for: adds, and takes one out that has ended (NULL: none has). */
 void work_add_background(struct work **list, struct work *w);
-void work_reap_background(struct work **list);
+struct work *work_take_ended(struct work **list);
 struct work *work_next(const struct work *w);
 void work_free_all(struct work *list);
 

@@ -188,14 +188,14 @@ static int empty_once(int dirfd, const char *name, struct removal *rm, struct er
 	return tree_walk(fd, &visitor, rm, e);
 }
 
-int tree_remove(int dirfd, const char *name, bool keep, struct error *e)
+int tree_remove(int dirfd, const char *name, struct error *e)
 {
 	struct removal rm = { .rounds = ROUNDS };
 
 	for (;;) {
 		int r = empty_once(dirfd, name, &rm, e);
 
-		if (r == 0 && (keep || unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT))
+		if (r == 0 && (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT))
 			return 0;
 		if (r == 0)
 			r = error_errno(e, errno, "cannot remove the directory %s", name);
@@ -203,4 +203,37 @@ int tree_remove(int dirfd, const char *name, bool keep, struct error *e)
 			return r;
 		error_clear(e);
 	}
+}
+
+int tree_empty(int dirfd, const char *name, struct error *e)
+{
+	_cleanup_error_ struct error first = ERROR_INIT;
+	int fd = tree_open_dir(dirfd, name), failed = 0;
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : error_errno(e, -fd, "cannot open %s", name);
+	if (!d) {
+		close(fd);
+		return error_errno(e, ENOMEM, "cannot read %s", name);
+	}
+	while (errno = 0, (entry = readdir(d))) {
+		_cleanup_error_ struct error one = ERROR_INIT;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    unlinkat(fd, entry->d_name, 0) == 0 || tree_remove(fd, entry->d_name, &one) == 0)
+			continue;
+		error_prefix(&one, "%s/%s", name, entry->d_name);
+		if (failed++ == 0)
+			error_move(&first, &one);
+	}
+	if (errno)
+		return error_errno(e, errno, "cannot read %s", name);
+	if (failed == 0)
+		return 0;
+	if (failed > 1)
+		error_prefix(&first, "%d things cannot be removed, first of them", failed);
+	error_move(e, &first);
+	return e && e->err ? -e->err : -EIO;
 }

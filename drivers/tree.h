@@ -17,8 +17,10 @@ struct tree_sum {
 /* Takes `fd`, a directory. Other file systems mounted below are left out. */
 int tree_measure(int fd, struct tree_sum *ret, struct error *e);
 
-/* Removes a directory and all below it, read-only directories too; `keep`: all but itself. What is gone already is
- * fine. Other file systems mounted below are an error that names them. */
-int tree_remove(int dirfd, const char *name, bool keep, struct error *e);
+/* Removes a directory and all below it, read-only directories too. What is gone already is fine. Other file systems
+ * mounted below are an error that names them. */
+int tree_remove(int dirfd, const char *name, struct error *e);
+/* Removes all that is in a directory: whatever can be removed is, and the error is that of the first that cannot. */
+int tree_empty(int dirfd, const char *name, struct error *e);
 
 #endif

@@ -308,7 +308,7 @@ static int remove_links(struct copy *c, struct error *e)
 	if (c->links < 0)
 		return 0;
 	close(take_fd(c->links));
-	return tree_remove(c->dirfd, c->links_name, false, e);
+	return tree_remove(c->dirfd, c->links_name, e);
 }
 
 static int copy_end(struct copy *c, struct error *e)
@@ -327,7 +327,7 @@ static void copy_undo(struct copy *c)
 	(void)flush_all(c, &e);
 	(void)remove_links(c, &e);
 	if (c->to)
-		(void)tree_remove(c->dirfd, c->name, false, &e);
+		(void)tree_remove(c->dirfd, c->name, &e);
 }
 
 int tree_copy(int src, int dirfd, const char *name, void (*progress)(uint64_t bytes, double percent),

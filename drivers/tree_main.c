@@ -131,7 +131,8 @@ static int run_remove(const struct request *q, json_t **ret, struct error *e)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_close_ int parent = open_parent(q, q->paths[0], &name, e);
-	int r = parent < 0 ? parent : tree_remove(parent, name, strcmp(q->command, "empty") == 0, e);
+	bool empty = strcmp(q->command, "empty") == 0;
+	int r = parent < 0 ? parent : empty ? tree_empty(parent, name, e) : tree_remove(parent, name, e);
 
 	if (r == 0)
 		*ret = json_object();

@@ -543,6 +543,27 @@ START_TEST(away_in_the_middle)
 }
 END_TEST
 
+/* Set up, and then it does not say what it can: that is no backend to put shares on, and it is asked again. */
+START_TEST(capabilities_unknown)
+{
+	struct fixture *f = fixture_new("sim \"s\" { fail = {\"get_share_stats:EIO@1\"} }\n");
+	_cleanup_json_ json_t *b = NULL;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	b = call(f, "get_backend", "{s:s}", "backend", "s");
+	if (strcmp(str_at(b, "status"), "down") == 0) {
+		ck_assert_ptr_nonnull(strstr(str_at(b, "status_reason"), "get_share_stats"));
+		ck_assert(json_is_null(at(b, "capabilities")));
+	}
+	ck_assert(fixture_log_has(f, "what it can do is not known"));
+	wait_backend(f, "s", "up");
+	json_decref(b);
+	b = call(f, "get_backend", "{s:s}", "backend", "s");
+	ck_assert(json_is_object(at(b, "capabilities")));
+	fixture_free(f);
+}
+END_TEST
+
 int main(void)
 {
 
@@ -558,6 +579,7 @@ int main(void)
 	tcase_add_test(t, hanging);
 	tcase_add_test(t, hanging_copy);
 	tcase_add_test(t, away_in_the_middle);
+	tcase_add_test(t, capabilities_unknown);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -202,7 +202,7 @@ static inline void teardown(void)
 
 	*slash = '\0';
 	parent = path_open_root(dir);
-	ck_assert_msg(tree_remove(parent, slash + 1, false, &e) == 0, "%s", e.message);
+	ck_assert_msg(tree_remove(parent, slash + 1, &e) == 0, "%s", e.message);
 }
 
 /* ---- backends ---- */

@@ -16,7 +16,7 @@ static void clear_root(void)
 	_cleanup_close_ int parent = path_open_root(dir);
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	ck_assert_msg(tree_remove(parent, "root", false, &e) == 0, "%s", e.message);
+	ck_assert_msg(tree_remove(parent, "root", &e) == 0, "%s", e.message);
 	ck_assert_int_eq(mkdir(in_root(""), 0755), 0);
 }
 
