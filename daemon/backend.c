@@ -51,12 +51,26 @@ int backend_need_up(const struct backend *b, struct error *e)
 	return b->status == BACKEND_UP ? 0 : down(b, e);
 }
 
+int backend_need_known(const struct backend *b, struct error *e)
+{
+	int r = backend_need_up(b, e);
+
+	if (r < 0 || b->capabilities)
+		return r;
+	error_set(e, ERR_BACKEND_DOWN, ENODATA,
+		  "backend \"%s\" is up, but %s; publish_service_capabilities asks it again, as the daemon does each "
+		  "stats_interval",
+		  b->name, b->reason ? b->reason : "what it can do is not known");
+	error_add(e, "backend", json_string(b->name));
+	return -ENODATA;
+}
+
 json_t *backend_json(const struct backend *b)
 {
 	static const char *const words[] = { "starting", "up", "down" };
 
 	return jsonx_pack("{s:s,s:s,s:s,s:o,s:o,s:o}", "name", b->name, "driver", b->driver, "status", words[b->status],
-			  "status_reason", b->status == BACKEND_UP ? json_null() : jsonx_string(b->reason), "hooks",
+			  "status_reason", jsonx_string(b->reason), "hooks",
 			  b->hooks ? hook_set_describe(b->hooks) : json_array(), "capabilities",
 			  b->capabilities ? json_incref(b->capabilities) : json_null());
 }

@@ -41,6 +41,8 @@ struct backend *backend_find(struct engine *en, const char *name);
 int backend_get(struct engine *en, const char *name, const char *param, struct backend **ret, struct error *e);
 /* ERR_BACKEND_DOWN with the reason unless it is up. */
 int backend_need_up(const struct backend *b, struct error *e);
+/* The same unless its capabilities are known, too. */
+int backend_need_known(const struct backend *b, struct error *e);
 /* Not inside a transaction when the status changes: an event tells of it. */
 void backend_set_status(struct engine *en, struct backend *b, enum backend_status status, const char *reason);
 /* After hooks have run: tells the loop when one of them shows something else now, another process for one. */

@@ -130,7 +130,7 @@ static int suits(const struct backend *b, const struct call *c, uint64_t size, s
 	bool copy = jsonx_get(c->params, "snapshot") != NULL;
 	int r;
 
-	if ((r = backend_need_up(b, e)) < 0)
+	if ((r = backend_need_known(b, e)) < 0)
 		return r;
 	if (!backend_offers(b, "share_protos", proto))
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,

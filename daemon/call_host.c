@@ -95,7 +95,8 @@ static void publish(struct engine *en, struct call *c)
 {
 	json_decref(c->backend->capabilities);
 	c->backend->capabilities = json_deep_copy(c->results);
-	backend_set_status(en, c->backend, c->backend->status, c->backend->reason);
+	backend_set_status(en, c->backend, c->backend->status,
+			   c->backend->status == BACKEND_UP ? NULL : c->backend->reason);
 }
 
 static int publish_settle(struct engine *en, struct call *c, struct error *e)
@@ -440,31 +441,43 @@ static void published(struct engine *en, struct call *c)
 {
 	_cleanup_free_ char *reason = NULL;
 
-	if (c->backend->capabilities)
+	if (c->backend->capabilities || c->backend->status != BACKEND_UP)
 		return;
-	reason = xasprintf("it was set up, but what it can do is not known: %s", c->err.message);
-	backend_set_status(en, c->backend, BACKEND_DOWN, reason);
+	reason = xasprintf("what it can do is not known: %s", c->err.message);
+	backend_set_status(en, c->backend, BACKEND_UP, reason);
 }
 
-/* Up with its capacity known, or down with the reason. */
+/* Nobody sees it up before its capabilities are known, or why they are not. Those are asked for again every
+ * stats_interval. */
+static void publish_first(struct engine *en, struct call *c)
+{
+	struct backend *b = c->backend;
+	enum backend_status before = b->status;
+	struct call *p = call_new(method_find("publish_service_capabilities"), HOOK_ORIGIN_CALL);
+
+	b->status = BACKEND_UP;
+	free(b->reason);
+	b->reason = NULL;
+	p->params = jsonx_pack("{s:s}", "backend", b->name);
+	p->after = published;
+	call_run_nested(en, c, p);
+	if (b->status != BACKEND_UP)
+		return;
+	b->status = before;
+	backend_set_status(en, b, BACKEND_UP,
+			   b->capabilities || b->reason
+				   ? b->reason
+				   : "what it can do is not known: a pre hook refused publish_service_capabilities");
+}
+
+/* Up, or down with the reason. */
 static void init_after(struct engine *en, struct call *c)
 {
-	struct call *p;
-
 	if (c->result < 0 && c->err.kind != ERR_POST_HOOK_FAILED) {
 		backend_set_status(en, c->backend, BACKEND_DOWN, c->err.message);
 		return;
 	}
-	backend_set_status(en, c->backend, BACKEND_UP, NULL);
-	p = call_new(method_find("publish_service_capabilities"), HOOK_ORIGIN_CALL);
-	p->params = jsonx_pack("{s:s}", "backend", c->backend->name);
-	p->after = published;
-	call_run_nested(en, c, p);
-	/* A hook that refuses it is as good as a driver that fails. */
-	if (!c->backend->capabilities && c->backend->status == BACKEND_UP)
-		backend_set_status(en, c->backend, BACKEND_DOWN,
-				   "it was set up, but a pre hook refused publish_service_capabilities: list_calls "
-				   "shows which and why");
+	publish_first(en, c);
 	if (c->result == 0) {
 		json_decref(c->answer);
 		c->answer = backend_copy(c->backend);

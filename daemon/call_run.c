@@ -625,8 +625,13 @@ static int resolve(struct engine *en, struct call *c, struct error *e)
 	int r;
 
 	set_phase(c, CALL_CHECK);
-	if (c->method->ops->resolve && (r = c->method->ops->resolve(en, c, e)) < 0)
+	if (c->method->ops->resolve && (r = c->method->ops->resolve(en, c, e)) < 0) {
+		/* What is not known is not offered; that is no reason to say that it cannot be done. */
+		if (e->kind == ERR_NOT_SUPPORTED && c->backend && c->backend->status == BACKEND_UP &&
+		    !c->backend->capabilities)
+			return backend_need_known(c->backend, e);
 		return r;
+	}
 	if (c->answered)
 		return 0;
 	if ((r = check_slots(c, e)) < 0)

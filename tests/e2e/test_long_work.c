@@ -86,13 +86,19 @@ static struct fixture *begin(const char *conf)
 	return f;
 }
 
+static bool is_working(const struct fixture *f, const char *method)
+{
+	_cleanup_json_ json_t *live = find_call(f, method, "working");
+
+	return live != NULL;
+}
+
 static void send_work(const struct fixture *f, struct client *c, int w, json_int_t *ret_id)
 {
 	double until = now() + 30;
-	_cleanup_json_ json_t *live = NULL;
 
 	*ret_id = client_send_request(c, works[w].method, params(w));
-	while (!(live = find_call(f, works[w].method, "working"))) {
+	while (!is_working(f, works[w].method)) {
 		ck_assert_msg(now() < until, "%s does not begin its work", works[w].method);
 		nap(0.005);
 	}
@@ -227,7 +233,7 @@ static int kill_processes(const struct fixture *f, const char *begin, const char
 			line[i] = line[i] ? line[i] : ' ';
 		line[len] = '\0';
 		if (strncmp(line, begin, strlen(begin)) == 0 && strstr(line, part) && strstr(line, f->dir)) {
-			kill(atoi(entry->d_name), SIGKILL);
+			kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL);
 			n++;
 		}
 	}
