@@ -486,6 +486,66 @@ START_TEST(large_batches)
 }
 END_TEST
 
+/* All the answers of a batch leave together, so they have a bound too. */
+START_TEST(large_answers)
+{
+	struct fixture *f = fixture_new("max_unsent_bytes = 65536\n");
+	struct client *c;
+	json_t *reply;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	c = client_new(f);
+	reply = client_ask(c,
+			   "[{\"jsonrpc\":\"2.0\",\"method\":\"rpc.discover\",\"id\":1}," PING ","
+			   "{\"jsonrpc\":\"2.0\",\"method\":\"get_service\"},5]",
+			   2);
+	ck_assert_uint_eq(json_array_size(reply), 3);
+	ck_assert_ptr_nonnull(at(json_array_get(reply, 0), "result.openrpc"));
+	ck_assert_int_eq(int_at(json_array_get(reply, 1), "id"), 2);
+	ck_assert_int_eq(int_at(json_array_get(reply, 1), "error.data.limit"), 65536);
+	check_error(json_incref(json_array_get(reply, 1)), 12, "limit");
+	ck_assert(json_is_null(at(json_array_get(reply, 2), "id")));
+	json_decref(reply);
+	/* One answer alone may be as large as it is. */
+	reply = client_ask(c, "{\"jsonrpc\":\"2.0\",\"method\":\"rpc.discover\",\"id\":%d}", 3);
+	ck_assert_ptr_nonnull(at(reply, "result.openrpc"));
+	json_decref(reply);
+	client_free(c);
+	fixture_free(f);
+}
+END_TEST
+
+/* Some milliseconds of work in one batch: others have their turn in between, the order stays. */
+START_TEST(long_batches)
+{
+	enum { ENTRIES = 40 };
+	struct fixture *f = fixture_new("");
+	struct client *c, *other;
+	json_t *reply;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	c = client_new(f);
+	other = client_new(f);
+	for (int i = 0; i < ENTRIES; i++) {
+		char entry[128];
+
+		snprintf(entry, sizeof entry, "%s{\"jsonrpc\":\"2.0\",\"method\":\"rpc.discover\",\"id\":%d}",
+			 i ? "," : "[", i);
+		client_send_text(c, entry);
+	}
+	client_send_text(c, "]\n");
+	check_ping(other);
+	reply = client_read(c);
+	ck_assert_uint_eq(json_array_size(reply), ENTRIES);
+	for (int i = 0; i < ENTRIES; i++)
+		ck_assert_int_eq(int_at(json_array_get(reply, (size_t)i), "id"), i);
+	json_decref(reply);
+	client_free(c);
+	client_free(other);
+	fixture_free(f);
+}
+END_TEST
+
 /* One line that says why, then the end. */
 static void check_turned_away(struct client *c, const char *name)
 {
@@ -768,6 +828,8 @@ int main(void)
 	tcase_add_test(limits, long_lines);
 	tcase_add_test(limits, deep_nesting);
 	tcase_add_test(limits, large_batches);
+	tcase_add_test(limits, large_answers);
+	tcase_add_test(limits, long_batches);
 	tcase_add_test(limits, too_many_connections);
 	tcase_add_test(limits, unfinished_lines);
 	tcase_add_test(limits, answers_not_read);
