@@ -76,10 +76,18 @@ RESULTS  := $(O)/results
 SANITIZED := OPT="-O1 -g"
 # The second compiler builds what runs under ASan and UBSan, and what clang-tidy looks at.
 ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
+# What tests and fuzzing together see of the files that read what foreign hands wrote, and the tests that do.
+COVERAGE := O=$(O)/coverage CC=clang $(SANITIZED) \
+            SANITIZE="-fprofile-instr-generate=$(CURDIR)/$(O)/coverage/profile/%4m.profraw -fcoverage-mapping"
+PARSERS  := $(addsuffix .c,base/jsonx base/text $(addprefix conf/,scan parse raw value check relate fault) \
+            $(addprefix daemon/,server rpc params answers store_value) \
+            $(addprefix hooks/,answer dialog exec coproc resident program))
+COVERING := test_base_jsonx test_base_text test_conf test_conf_syntax test_conf_faults test_conf_example test_daemon_params \
+            test_store_values test_hooks_exec test_hooks_coproc test_hooks_runner test_socket test_socket_calls
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
 .PHONY: help all deps demo test asan tsan fuzz lint golden format bench soak soak-hooks install install-built uninstall \
-	clean everything tidy fuzz-programs FORCE \
+	clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
 .SECONDARY:
@@ -118,6 +126,10 @@ tsan: deps ## the tests under ThreadSanitizer
 
 fuzz: deps ## fuzzing, T seconds each target (T=3600); what fails is kept in build/fuzz/failed
 	@rm -rf $(RESULTS); $(SUB) stage-fuzz || failed=fuzz; tests/run.sh sum $(RESULTS) $$failed
+
+fuzz-coverage: deps ## lines of the parsers that tests, seeds and what fuzzing has found so far go through
+	+@$(SUB) $(COVERAGE) covering
+	@tests/run.sh coverage $(O)/coverage $(O)/fuzz "$(PARSERS)" $(COVERING)
 
 lint: deps ## clang-format, a build of everything by clang, clang-tidy
 	+@$(SUB) stage-lint
@@ -166,6 +178,7 @@ stage-lint:
 everything: $(PROGRAMS) $(MANUALS) $(UNITS) $(OPENRPC) $(UNIT) $(E2E) $(PYTESTS) $(TEST_SO) $(BENCH) $(SOAK)
 tidy: $(TIDY)
 fuzz-programs: $(FUZZ)
+covering: $(FUZZ) $(PROGRAMS) $(TEST_SO) $(addprefix $(O)/tests/,$(COVERING))
 
 # ---- programs ----
 

@@ -3,6 +3,7 @@
 #
 #	tests/run.sh run LABEL RESULTS BUILD PROGRAM..    programs of BUILD/tests, two at a time, then the demo
 #	tests/run.sh fuzz RESULTS BUILD KEEP SECONDS TARGET..   fuzz targets of BUILD/tests/fuzz, two at a time
+#	tests/run.sh coverage BUILD KEEP "SOURCE.." PROGRAM..   lines of the sources that these and all fuzz inputs reach
 #	tests/run.sh sum RESULTS [FAILED STAGE..]         the summary of all runs; exit status 1 when anything failed
 #
 # A program's output stays in RESULTS/LABEL/PROGRAM and is shown when it failed. Tests are counted by Check's own line; a
@@ -105,6 +106,31 @@ fuzz() {
 	return $rc
 }
 
+# BUILD is made with clang's coverage, which leaves its counts in BUILD/profile. All lines together must be 90 in 100.
+coverage() {
+	local build=$1 keep=$2 sources=$3 program name objects=()
+	shift 3
+	rm -rf "$build/profile" && mkdir -p "$build/profile" && chmod 1777 "$build/profile" || exit 1
+	for program; do
+		TIMES=4 "$build/tests/$program" >"$build/profile/$program" 2>&1 </dev/null ||
+			printf -- '---- %s failed, see %s\n' "$program" "$build/profile/$program"
+		objects+=(-object "$build/tests/$program")
+	done
+	for program in "$build"/tests/fuzz/fuzz_*; do
+		[ -x "$program" ] || continue
+		name=${program##*/fuzz_}
+		find "$here/fuzz/seeds/$name" "$keep/$name" -type f 2>/dev/null |
+			xargs -n 200 "$program" >"$build/profile/fuzz_$name" 2>&1 ||
+			printf -- '---- fuzz_%s failed, see %s\n' "$name" "$build/profile/fuzz_$name"
+		objects+=(-object "$program")
+	done
+	llvm-profdata merge -o "$build/profile/all" "$build"/profile/*.profraw || exit 1
+	# shellcheck disable=SC2086
+	llvm-cov report "$build/sharesd" "${objects[@]}" -instr-profile="$build/profile/all" -show-region-summary=false \
+		-show-branch-summary=false $sources 2>&1 | tee "$build/profile/report"
+	awk '$1 == "TOTAL" { found = 1; exit $NF + 0 < 90 } END { if (!found) exit 1 }' "$build/profile/report"
+}
+
 add_up() { # FILES..: "P passed, F failed, S skipped"
 	cat /dev/null "$@" | awk '{ p += $1; f += $2; s += $3 }
 		END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 }'
@@ -158,6 +184,7 @@ case $command in
 run) run "$@" ;;
 fuzz) fuzz "$@" ;;
 fuzz_one) fuzz_one "$@" ;;
+coverage) coverage "$@" ;;
 sum) sum "$@" ;;
 one) one "$1/$(basename "$2")" "$2" ;;
 *) exit 64 ;;
