@@ -238,6 +238,10 @@ $(O)/%.tidy: %.c $(O)/%.o .clang-tidy
 $(O)/tests/golden.json: tests/golden/openrpc.json
 	@mkdir -p $(@D)
 	@cp $< $@
+$(O)/tests/sharesctl.bash: client/sharesctl.bash
+	@mkdir -p $(@D)
+	@cp $< $@
+$(O)/tests/test_sharesctl: | $(O)/tests/sharesctl.bash
 $(E2E): | $(OPENRPC)
 $(O)/tests/%.so: $(O)/tests/%.o
 	@echo "  LD $@"

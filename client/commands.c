@@ -429,7 +429,8 @@ static const struct command table[] = {
 	{ .words = "help",
 	  .positionals =
 		  ARGUMENTS({ .name = "COMMAND", .optional = true, .repeated = true, .help = "like share create" }),
-	  .options = ARGUMENTS({ .name = "words", .param = "words", .type = VALUE_FLAG }),
+	  .options = ARGUMENTS({ .name = "words", .param = "words", .type = VALUE_FLAG },
+			       { .name = "choices", .param = "choices", .type = VALUE_FLAG }),
 	  .run = run_help,
 	  .help = "Explains a command" },
 	{ .words = NULL },

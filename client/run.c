@@ -176,8 +176,62 @@ int run_version(struct ctl *c, struct invocation *inv, struct failure *f)
 	return CTL_OK;
 }
 
+static json_t *find_named(const json_t *list, const char *name)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		const char *is = jsonx_str(o, "name");
+
+		if (is && strcmp(is, name) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+/* What may stand somewhere, as the daemon describes itself: "methods", "events", a schema's name, or a method's and its
+ * parameter's. An array of words, or of objects with a name; borrowed. */
+static const json_t *find_choices(const json_t *doc, const char *what, const char *param)
+{
+	const json_t *m = find_named(jsonx_get(doc, "methods"), what);
+
+	if (param)
+		return jsonx_get(jsonx_get(find_named(jsonx_get(m, "params"), param), "schema"), "enum");
+	if (strcmp(what, "methods") == 0)
+		return jsonx_get(doc, "methods");
+	if (strcmp(what, "events") == 0)
+		return jsonx_get(doc, "x-events");
+	return jsonx_get(jsonx_get(jsonx_get(jsonx_get(doc, "components"), "schemas"), what), "enum");
+}
+
+static int print_choices(struct ctl *c, struct invocation *inv, struct failure *f)
+{
+	const char *what = invocation_word(inv, 0);
+	_cleanup_json_ json_t *doc = NULL;
+	const json_t *choices;
+	json_t *o;
+	size_t i;
+	int r = ctl_call(c, "rpc.discover", NULL, &doc, f);
+
+	if (r < 0)
+		return r;
+	choices = what ? find_choices(doc, what, invocation_word(inv, 1)) : NULL;
+	json_array_foreach(choices, i, o)
+	{
+		const char *name = json_is_string(o) ? json_string_value(o) : jsonx_str(o, "name");
+		_cleanup_free_ char *safe = terminal_escape(name ? name : "");
+
+		fprintf(c->out, "%s\n", safe);
+	}
+	return CTL_OK;
+}
+
 int run_help(struct ctl *c, struct invocation *inv, struct failure *f)
 {
+	if (jsonx_bool(inv->params, "choices"))
+		return print_choices(c, inv, f);
 	if (jsonx_bool(inv->params, "words")) {
 		help_print_words(c->out);
 		return CTL_OK;

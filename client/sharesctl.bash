@@ -1,11 +1,17 @@
 # bash completion for sharesctl. Commands and options come from the program itself (sharesctl help --words: a command a
-# line, its words, arguments and options parted by tabs); names of objects from the daemon, where it answers at once.
+# line, its words, arguments and options parted by tabs); names of objects, and words that a value may be, from the
+# daemon, where it answers at once.
 
 _sharesctl_names() {
 	local group=$1 column=${2:-1}
 
 	timeout 2 sharesctl "${_sharesctl_socket[@]}" --timeout 1 "$group" list 2>/dev/null |
 		awk -v c="$column" 'NR > 1 && $c != "-" { print $c }'
+}
+
+# As the daemon describes itself: a list's name, or a method and its parameter.
+_sharesctl_choices() {
+	timeout 2 sharesctl "${_sharesctl_socket[@]}" --timeout 1 help --choices "$@" 2>/dev/null
 }
 
 _sharesctl_value() {
@@ -17,13 +23,15 @@ _sharesctl_value() {
 	REPLICA) _sharesctl_names replica ;;
 	SERVER) _sharesctl_names server ;;
 	HOOK) _sharesctl_names hook 2 ;;
-	--proto) printf '%s\n' LOCAL NFS CIFS NFS_CIFS CEPHFS ;;
-	--level) printf '%s\n' rw ro ;;
+	METHOD) _sharesctl_choices methods ;;
+	--type) _sharesctl_choices events; _sharesctl_choices events | sed 's/[.].*/.*/' | uniq ;;
+	--proto) _sharesctl_choices create_share_instance share_proto ;;
+	--level) _sharesctl_choices allow_access access_level ;;
+	TYPE | 'ID|TYPE') _sharesctl_choices access_type ;;
+	STATUS) _sharesctl_choices reset_status status ;;
+	--status) _sharesctl_choices share_status ;;
 	--kind) printf '%s\n' share snapshot access ;;
 	KIND) printf '%s\n' share snapshot ;;
-	TYPE | 'ID|TYPE') printf '%s\n' ip user cephx ;;
-	STATUS | --status) printf '%s\n' available error creating deleting error_deleting extending_error shrinking_error \
-		reverting_error manage_error unmanage_error ;;
 	esac
 }
 

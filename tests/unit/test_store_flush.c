@@ -212,6 +212,98 @@ START_TEST(a_failed_flush_of_the_database)
 }
 END_TEST
 
+/* ---- events: a seq that was told is never given to another ---- */
+
+static int64_t add_event(struct store *st, bool durable)
+{
+	int64_t seq;
+
+	begin(st);
+	seq = insert(st, STORE_EVENTS, jsonx_pack("{s:s,s:s}", "time", "t", "type", "backend.up"));
+	commit(st, durable);
+	return seq;
+}
+
+START_TEST(events_may_be_told_when_durable)
+{
+	struct store *st = open_store(true);
+
+	ck_assert_int_eq(store_durable_event(st), 0);
+	ck_assert_int_eq(add_event(st, true), 1);
+	ck_assert_int_eq(store_durable_event(st), 1);
+	ck_assert_int_eq(add_event(st, false), 2);
+	ck_assert_int_eq(store_durable_event(st), 1);
+	/* The next durable commit, of whatever, takes those before it along. */
+	add_share(st, "a", true);
+	ck_assert_int_eq(store_durable_event(st), 2);
+	/* What was taken back has no number. */
+	begin(st);
+	insert(st, STORE_EVENTS, jsonx_pack("{s:s,s:s}", "time", "t", "type", "backend.up"));
+	store_rollback(st);
+	add_share(st, "b", true);
+	ck_assert_int_eq(store_durable_event(st), 2);
+	ck_assert_int_eq(add_event(st, true), 3);
+	/* A failed flush tells nothing. */
+	begin(st);
+	insert(st, STORE_EVENTS, jsonx_pack("{s:s,s:s}", "time", "t", "type", "backend.up"));
+	fail_log = true;
+	ck_assert_int_lt(store_commit(st, true, &e), 0);
+	fail_log = false;
+	ck_assert_int_eq(store_durable_event(st), 3);
+	store_close(st);
+}
+END_TEST
+
+/* A process that is killed leaves what its kernel has not written: the next one flushes it before it tells of it. */
+START_TEST(what_a_killed_process_left_is_flushed_first)
+{
+	struct store *st;
+	int before, status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		st = open_store(true);
+		add_event(st, true);
+		add_event(st, false);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	before = log_flushes;
+	st = open_store(true);
+	ck_assert_int_gt(log_flushes, before);
+	ck_assert_int_eq(store_last_event(st), 2);
+	ck_assert_int_eq(store_durable_event(st), 2);
+	store_close(st);
+}
+END_TEST
+
+START_TEST(no_seq_twice_after_a_power_cut)
+{
+	static const int lasts[] = { 1, 7, 13, 20, 60 };
+	int status, told;
+	struct store *st;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		keep_images = true;
+		st = open_store(true);
+		for (int i = 0; i <= lasts[_i]; i++)
+			add_event(st, i % 7 == 0);
+		_exit((int)store_durable_event(st));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	told = WEXITSTATUS(status);
+	ck_assert_int_eq(told, lasts[_i] - lasts[_i] % 7 + 1);
+	unlink(state_file("sharesd.db-shm"));
+	copy_file(image("sharesd.db"), state_file("sharesd.db"));
+	copy_file(image("sharesd.db-wal"), state_file("sharesd.db-wal"));
+	st = open_store(true);
+	ck_assert_int_ge(store_last_event(st), told);
+	ck_assert_int_gt(add_event(st, true), told);
+	store_close(st);
+}
+END_TEST
+
 static TCase *flush(void)
 {
 	TCase *c = tcase_create("flush");
@@ -222,6 +314,9 @@ static TCase *flush(void)
 	tcase_add_loop_test(c, durable_commits_survive_a_power_cut, 0, 9);
 	tcase_add_test(c, nothing_is_written_after_a_failed_flush);
 	tcase_add_test(c, a_failed_flush_of_the_database);
+	tcase_add_test(c, events_may_be_told_when_durable);
+	tcase_add_test(c, what_a_killed_process_left_is_flushed_first);
+	tcase_add_loop_test(c, no_seq_twice_after_a_power_cut, 0, 5);
 	return c;
 }
 
