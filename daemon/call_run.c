@@ -393,6 +393,7 @@ static void run_post(struct engine *en, struct call *c)
 		json_t *object = c->answer ? json_incref(c->answer) : json_null();
 
 		log_error("the end of %s could not be stored: %s", c->method->name, e.message);
+		en->lost_an_end = true;
 		error_prefix(&e,
 			     "what the driver did is done and stored, but the end of its hooks could not be stored");
 		set_error(c, &e, "store");
@@ -671,6 +672,9 @@ static void start(struct engine *en, struct call *c)
 	requester_find_names(&c->who);
 	log_context_clear();
 	log_context(LOG_CALL, c->id);
+	/* A full store may have room again. */
+	if (en->lost_an_end)
+		en->lost_an_end = record_mark_interrupted(en, NULL) < 0;
 	if (++en->calls_since_prune >= 500) {
 		en->calls_since_prune = 0;
 		store_prune(en->st, NULL);

@@ -18,7 +18,7 @@ void record_end(struct call *c);
 void record_amend_events(struct call *c);
 /* The call to the loop, its events before it. `whole`: with its record. */
 void record_send(struct engine *en, struct call *c, bool whole);
-/* Rows of calls whose post hooks were cut off by a crash become `interrupted`. */
+/* Rows of calls whose post hooks were cut off by a crash, or whose end could not be stored, become `interrupted`. */
 int record_mark_interrupted(struct engine *en, struct error *e);
 /* An event that belongs to no call; stored without a flush. */
 void record_event(struct engine *en, const char *type, json_t *object);

@@ -316,5 +316,5 @@ void sweep_clear(struct sweep *s)
 		json_decref(call(s->f, adopting ? "unmanage_share" : "delete_share_instance", "{s:s}", "share",
 				 str_at(o, "id")));
 	}
-	ck_assert_int_eq(shell(NULL, "cd %s/root && rm -rf [!.]* .sharesd/snapshots/*", s->f->dir), 0);
+	ck_assert_int_eq(shell(NULL, "cd %s/root && rm -rf [!.l]* .sharesd/snapshots/*", s->f->dir), 0);
 }

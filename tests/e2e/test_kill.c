@@ -1,5 +1,5 @@
 /* Ends of the daemon that are no step of a sweep: killed under load, killed by the moment of a hook, stopped in the
- * middle of work, started twice, with a damaged database, on a full disk. */
+ * middle of work, started twice, with a damaged database. */
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "tests/e2e/harness.h"
@@ -8,13 +8,10 @@
 #include "tests/e2e/harness_recorder.h"
 
 #include <check.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -304,98 +301,6 @@ START_TEST(test_lost_store)
 }
 END_TEST
 
-/* ---- a full disk ---- */
-
-static void fill_but(const struct fixture *f, unsigned long pages)
-{
-	struct statvfs st;
-	unsigned long left;
-
-	unlink(fixture_path(f, "state/fill"));
-	ck_assert_int_eq(statvfs(fixture_path(f, "state"), &st), 0);
-	left = st.f_bavail * st.f_frsize / 4096;
-	ck_assert_uint_gt(left, pages);
-	ck_assert_int_eq(
-		shell(NULL, "dd if=/dev/zero of=%s/state/fill bs=4096 count=%lu 2>/dev/null", f->dir, left - pages), 0);
-}
-
-static void make_room(const struct fixture *f)
-{
-	ck_assert_int_eq(unlink(fixture_path(f, "state/fill")), 0);
-}
-
-/* With so many pages left: done, or refused with nothing changed, or decided when there is room again. */
-static void try_with(struct fixture *f, unsigned long pages, unsigned *refused, unsigned *undecided)
-{
-	char name[32], where[64];
-	struct client *c = client_new(f);
-	_cleanup_json_ json_t *reply = NULL, *list = NULL, *again = NULL;
-
-	snprintf(name, sizeof name, "full-%lu", pages);
-	snprintf(where, sizeof where, "with %lu pages left", pages);
-	fill_but(f, pages);
-	reply = client_request(
-		c, "create_share_instance",
-		jsonx_pack("{s:s,s:i,s:s,s:s}", "name", name, "size_bytes", MIB, "request_id", name, "backend", "b"));
-	list = client_call(c, "list_shares", NULL);
-	if (json_object_get(reply, "error")) {
-		const char *kind = str_at(reply, "error.data.kind");
-		_cleanup_json_ json_t *b = client_call(c, "get_backend", "{s:s}", "backend", "b");
-
-		ck_assert_msg(strcmp(kind, "no_space") == 0 || strcmp(kind, "backend_down") == 0, "%s: %s, %s", where,
-			      kind, str_at(reply, "error.message"));
-		*refused += strcmp(str_at(b, "status"), "up") == 0;
-		*undecided += strcmp(str_at(b, "status"), "up") != 0;
-	}
-	make_room(f);
-	wait_backend(f, "b", "up");
-	check_disk(f, where);
-	again = client_call(c, "create_share_instance", "{s:s,s:i,s:s,s:s}", "name", name, "size_bytes", MIB,
-			    "request_id", name, "backend", "b");
-	ck_assert_str_eq(str_at(again, "status"), "available");
-	client_free(c);
-	check_disk(f, where);
-}
-
-START_TEST(test_full_disk)
-{
-	static const unsigned long rooms[] = { 40, 20, 14, 10, 8, 7, 6, 5, 4, 3, 2, 1, 0 };
-	struct fixture *f;
-	unsigned refused = 0, undecided = 0;
-
-	if (!need_root("test_full_disk"))
-		return;
-	/* Of its own, so that nothing stays mounted whatever happens. */
-	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
-	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	f = fixture_new("log_level = \"warning\"\ndir \"b\" { root = \"@DIR@/root\" }\n");
-	ck_assert_int_eq(shell(NULL, "mkdir -m 0700 %s/state", f->dir), 0);
-	ck_assert_int_eq(mount("tmpfs", fixture_path(f, "state"), "tmpfs", 0, "size=3m,mode=0700"), 0);
-	fixture_start(f, NULL, (uid_t)-1);
-	for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
-		try_with(f, rooms[i], &refused, &undecided);
-	ck_assert_uint_ge(refused, 1);
-	/* Started on a full disk it serves what it can, or says why not; with room it is all there. */
-	fixture_stop(f);
-	fill_but(f, 0);
-	fixture_spawn(f, NULL, (uid_t)-1);
-	if (fixture_wait_end(f, 2)) {
-		ck_assert(WIFEXITED(f->status) && WEXITSTATUS(f->status) != 0);
-		ck_assert(fixture_log_has(f, "no space is left"));
-		make_room(f);
-		fixture_start(f, NULL, (uid_t)-1);
-	} else {
-		make_room(f);
-	}
-	wait_backend(f, "b", "up");
-	check_disk(f, "after a start on a full disk");
-	fixture_stop(f);
-	ck_assert_int_eq(umount(fixture_path(f, "state")), 0);
-	fixture_free(f);
-	printf("full disk: %u refused, %u undecided\n", refused, undecided);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("kill");
@@ -411,7 +316,6 @@ int main(void)
 	tcase_add_test(tc, test_twice);
 	tcase_add_loop_test(tc, test_damaged, 0, sizeof damages / sizeof *damages);
 	tcase_add_test(tc, test_lost_store);
-	tcase_add_test(tc, test_full_disk);
 	suite_add_tcase(s, tc);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
