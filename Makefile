@@ -264,7 +264,7 @@ $(FUZZ_DAEMON): FUZZ_WRAP += peer_is_below_us
 $(FUZZ_DAEMON): $(O)/tests/fuzz/one_thread.o
 $(O)/tests/fuzz/fuzz_store: FUZZ_WRAP += driver_slot_by_name
 $(O)/tests/fuzz/fuzz_answers: FUZZ_WRAP += process_start process_start_until process_pidfd connect
-$(O)/tests/fuzz/fuzz_answers: $(CTL_OBJ) $(O)/tests/fuzz/stand_in.o
+$(O)/tests/fuzz/fuzz_answers: $(CTL_OBJ) $(addprefix $(O)/tests/fuzz/,stand_in.o marks.o)
 $(FUZZ): $(O)/tests/fuzz/%: $(O)/tests/fuzz/%.o $(O)/tests/fuzz/fuzz.o $(O)/libsharesd.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -rdynamic -o $@ $(FUZZ_WRAP:%=-Wl,--wrap=%) $(filter %.o,$^) $(O)/libsharesd.a \

@@ -4,6 +4,7 @@
  *	c   a process of the module coproc: its lines; at a line "~" it waits for an event
  *	d   a driver: a line with the slot, then the JSON text
  *	m   the daemon: a letter for the command, one for how it is shown, then all that the daemon sends
+ *	r   a mark on a backend of the driver dir: the text; behind a "b", the root's own
  * Hooks must keep to what they may say, and what is taken of them and of drivers holds the shape that others rely on;
  * sharesctl prints what no terminal can be harmed by. */
 #include "base/cleanup.h"
@@ -11,8 +12,10 @@
 #include "base/mem.h"
 #include "client/program.h"
 #include "daemon/answers.h"
+#include "drivers/table.h"
 #include "hooks/runner.h"
 #include "hooks/table.h"
+#include "tests/fuzz/marks.h"
 #include "tests/fuzz/stand_in.h"
 
 #include <errno.h>
@@ -33,21 +36,25 @@ static const char conf_text[] = "enable_pre_hooks = true\n"
 				"  hook_drivers = {\"exec:/bin/true\"}\n"
 				"  suppress_pre_hooks_errors = true\n"
 				"  suppress_post_hooks_errors = true\n"
-				"}\n";
+				"}\n"
+				"dir \"d\" { root = \"%s/root\" }\n";
 
 static const struct option no_options[] = { { 0 } };
-static const struct conf_driver drivers[] = { { "sim", no_options }, { 0 } };
+static struct conf_driver drivers[] = { { "sim", no_options }, { "dir", NULL }, { 0 } };
 static struct conf_schema schema = { .top = no_options, .backend = conf_backend_options, .drivers = drivers };
 static struct conf *conf;
 
 void fuzz_setup(void)
 {
-	_cleanup_free_ char *file = xasprintf("%s/conf", fuzz_directory());
+	_cleanup_free_ char *file = xasprintf("%s/conf", fuzz_directory()),
+			    *text = xasprintf(conf_text, fuzz_directory());
 	_cleanup_error_ struct error e = ERROR_INIT;
 
+	drivers[1].options = driver_find("dir")->options;
 	schema.modules = hook_module_options();
-	fuzz_write_file(file, conf_text, strlen(conf_text));
+	fuzz_write_file(file, text, strlen(text));
 	FUZZ_CHECK(conf_load(file, &schema, &conf, NULL, NULL, &e) == 0, "%s", e.message);
+	marks_setup(settings_string(conf_backend(conf, "d")->settings, "root"), conf_backend(conf, "d")->settings);
 	unsetenv("NO_COLOR");
 	setenv("TERM", "xterm", 1);
 }
@@ -250,7 +257,7 @@ static const char *sent; /* by the daemon */
 static size_t sent_len;
 static int peer = -1;
 
-/* In the place of libc's: at the other end all is said already. */
+/* In the place of libc's: at the other end all is said already, to whoever comes first. */
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len);
 int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
 {
@@ -258,8 +265,10 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
 
 	(void)address;
 	(void)len;
-	if (peer >= 0)
-		close(peer);
+	if (peer >= 0) {
+		errno = ECONNREFUSED;
+		return -1;
+	}
 	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "socketpair: %m");
 	FUZZ_CHECK(send(ends[1], sent, sent_len, MSG_DONTWAIT) == (ssize_t)sent_len, "too much for a socket");
 	shutdown(ends[1], SHUT_WR);
@@ -300,6 +309,9 @@ static void run_client(const char *text, size_t len)
 	sent = text + (len < 2 ? len : 2);
 	sent_len = len < 2 ? 0 : len - 2;
 	code = program_run(&c, argc, (char **)argv);
+	if (peer >= 0)
+		close(peer);
+	peer = -1;
 	fclose(c.in);
 	fclose(c.out);
 	fclose(c.err);
@@ -334,6 +346,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'm':
 		run_client(text, len);
+		break;
+	case 'r':
+		marks_run(text, len);
 		break;
 	default:
 		break;
