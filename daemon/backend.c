@@ -525,19 +525,25 @@ static void say_where(const struct backend *b, struct error *e)
 		error_add(e, "phase", json_string("driver"));
 }
 
+static struct call *shown(struct call *c)
+{
+	return c->part_of ? c->part_of : c;
+}
+
 static double driver_begins(const struct backend *b, struct call *c)
 {
+	struct call *seen = shown(c);
 	double now = text_monotonic();
 
-	atomic_store_explicit(&c->driver_of, b->name, memory_order_relaxed);
-	atomic_store_explicit(&c->driver_since, (int64_t)(now * 1000), memory_order_release);
-	atomic_store_explicit(&c->phase, CALL_DRIVER, memory_order_relaxed);
+	atomic_store_explicit(&seen->driver_of, b->name, memory_order_relaxed);
+	atomic_store_explicit(&seen->driver_since, (int64_t)(now * 1000), memory_order_release);
+	atomic_store_explicit(&seen->phase, CALL_DRIVER, memory_order_release);
 	return now;
 }
 
 static void driver_ends(struct call *c)
 {
-	atomic_store_explicit(&c->driver_since, 0, memory_order_release);
+	atomic_store_explicit(&shown(c)->driver_since, 0, memory_order_release);
 }
 
 /* A failure like any other, or did the backend go away under the call? A call that took too long is not asked: the

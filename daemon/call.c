@@ -3,6 +3,8 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "daemon/backend.h"
+#include "daemon/methods.h"
 #include "daemon/work.h"
 
 #include <grp.h>
@@ -13,8 +15,8 @@
 
 const char *call_phase_name(enum call_phase phase)
 {
-	static const char *const names[] = { "queued", "check", "pre_hook",  "store",
-					     "driver", "work",  "post_hook", "done" };
+	static const char *const names[] = { "queued", "check",     "pre_hook", "store", "driver",
+					     "work",   "post_hook", "periodic", "done" };
 
 	return names[phase];
 }
@@ -166,6 +168,38 @@ json_t *call_context_json(const struct call *c)
 	json_object_set_new(j, "groups", c->who.groups ? json_deep_copy(c->who.groups) : json_array());
 	json_object_set_new(j, "pid", c->who.known && c->who.pid ? json_integer(c->who.pid) : json_null());
 	return j;
+}
+
+json_t *call_shown_json(const struct call *c)
+{
+	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:s,s:o}", "id", c->id, "method", c->method ? c->method->name : c->what,
+			       "origin", hook_origin_name(c->origin), "queued_at", c->queued_at, "request_id",
+			       jsonx_string(c->request_id));
+
+	json_object_set_new(o, "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL));
+	json_object_set_new(o, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
+	json_object_set_new(o, "gid", c->who.known ? json_integer(c->who.gid) : json_null());
+	json_object_set_new(o, "pid", c->who.known && c->who.pid ? json_integer(c->who.pid) : json_null());
+	json_object_set_new(o, "backend",
+			    jsonx_string(c->backend ? c->backend->name : jsonx_str(c->params, "backend")));
+	return o;
+}
+
+void call_announce(struct engine *en, const struct call *c)
+{
+	struct message *m = message_new(MSG_BEGAN);
+
+	m->shown = c;
+	m->json = call_shown_json(c);
+	queue_push(en->out, m);
+}
+
+void call_end_own(struct engine *en, struct call *c)
+{
+	struct message *m = message_new(MSG_ENDED);
+
+	m->call = c;
+	queue_push(en->out, m);
 }
 
 void call_event(struct call *c, const char *type, json_t *object)

@@ -24,6 +24,7 @@ enum call_phase {
 	CALL_DRIVER,
 	CALL_WORK,
 	CALL_POST_HOOK,
+	CALL_PERIODIC, /* the hooks of a tick */
 	CALL_DONE
 };
 const char *call_phase_name(enum call_phase phase);
@@ -51,8 +52,9 @@ void requester_forget(void);
 struct call {
 	/* Set by who makes it. */
 	char id[37];
-	char parent[37]; /* "" without one */
-	const struct method *method;
+	char parent[37];             /* "" without one */
+	const struct method *method; /* NULL: one of the daemon's own, called `what` */
+	const char *what;
 	enum hook_origin origin;
 	struct requester who;
 	json_t *params; /* checked against the row, defaults filled in, without the common ones below */
@@ -61,6 +63,8 @@ struct call {
 	uint64_t conn, token; /* where the answer goes; 0: nowhere */
 	char queued_at[32];
 	double queued, started; /* seconds of text_monotonic */
+	/* Set by release: who sees it past CALL_QUEUED may read when the call began and for whom, past CALL_CHECK also
+	 * its backend and object. */
 	_Atomic int phase;
 	/* While a driver is called: its backend's name, which lives as long as the daemon, and since when (milliseconds
 	 * of text_monotonic; 0: not now). */
@@ -70,6 +74,7 @@ struct call {
 	/* Set in the call thread. */
 	bool tolerant;           /* a failing pre hook only warns */
 	struct backend *backend; /* whose driver and hooks */
+	struct call *part_of;    /* the one that is shown while this one, a part of it, calls a driver; or NULL */
 	char *object_kind, *object_id;
 	json_t *share, *instance, *snapshot, *snapshot_instance, *access; /* as they were before the call */
 	json_t *source, *source_instance; /* create_share_from_snapshot: the snapshot's share */
@@ -113,6 +118,12 @@ void call_free(struct call *c); /* NULL is fine */
 
 /* An event to be committed with the result; `object` is taken. */
 void call_event(struct call *c, const char *type, json_t *object);
+/* What list_calls shows of it from the first: new reference. */
+json_t *call_shown_json(const struct call *c);
+/* A call that was not made by the loop is shown from now on; until it goes there at its end, by its answer or this. */
+void call_announce(struct engine *en, const struct call *c);
+void call_end_own(struct engine *en, struct call *c);
+
 /* The `context` that hooks see: new reference. */
 json_t *call_context_json(const struct call *c);
 /* The rows were changed again: what is shown is read anew. */

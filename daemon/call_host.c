@@ -247,6 +247,7 @@ static int put_rules_in_force(struct engine *en, struct call *c, json_t *share, 
 
 	snprintf(one->id, sizeof one->id, "%s", c->id);
 	one->backend = c->backend;
+	one->part_of = c;
 	one->share = json_incref(share);
 	one->instance = json_incref(instance);
 	r = access_apply(en, one, NULL, NULL, NULL, &rules, &e);
@@ -344,7 +345,7 @@ static int init_drive(struct engine *en, struct call *c, struct error *e)
 
 	c->extra = jsonx_pack("{s:[],s:[],s:[]}", "changes", "rules", "rules_failed");
 	c->results = jsonx_pack("{s:{},s:[],s:[]}", "shares", "failed", "recovered");
-	if ((r = set_up(en, c, e)) < 0 || (r = recover_backend(en, c->backend, &recovered, e)) < 0)
+	if ((r = set_up(en, c, e)) < 0 || (r = recover_backend(en, c, &recovered, e)) < 0)
 		return r;
 	json_object_set_new(c->results, "recovered", recovered);
 	return ensure_all(en, c, e);

@@ -122,7 +122,7 @@ static void tell_error_hooks(struct call *c)
 
 static void set_phase(struct call *c, enum call_phase phase)
 {
-	atomic_store_explicit(&c->phase, phase, memory_order_relaxed);
+	atomic_store_explicit(&c->phase, phase, memory_order_release);
 }
 
 static void set_error(struct call *c, struct error *e, const char *phase)
@@ -525,7 +525,7 @@ void call_resume(struct engine *en, struct call *c)
 		c->after(en, c);
 		backend_forget_unneeded(en, c->backend);
 		log_context_clear();
-		call_free(c);
+		call_end_own(en, c);
 		return;
 	}
 	drove(en, c, r, &e);
@@ -731,6 +731,7 @@ void call_run_nested(struct engine *en, struct call *parent, struct call *c)
 	c->tolerant = parent->tolerant;
 	c->skip_hooks = parent->skip_hooks;
 	requester_copy(&c->who, &parent->who);
+	call_announce(en, c);
 	call_run(en, c);
 	log_context(LOG_CALL, parent->id);
 	log_context(LOG_BACKEND, parent->backend ? parent->backend->name : NULL);

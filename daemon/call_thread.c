@@ -171,6 +171,7 @@ static void take_conf(struct engine *en, struct conf *conf)
 			continue;
 		c = call_new(method_find("init_host"), HOOK_ORIGIN_START);
 		c->params = jsonx_pack("{s:s}", "backend", b->name);
+		call_announce(en, c);
 		call_run(en, c);
 	}
 }
@@ -200,7 +201,7 @@ static void stop(struct engine *en)
 			call_refuse(en, c, ERR_SHUTTING_DOWN,
 				    "sharesd is stopping: the call is finished or undone at its next start");
 		else
-			call_free(c);
+			call_end_own(en, c);
 	}
 	en->stopping = true;
 }
@@ -229,6 +230,8 @@ static void handle(struct engine *en, struct message *m)
 		stop(en);
 		break;
 	case MSG_ANSWER:
+	case MSG_BEGAN:
+	case MSG_ENDED:
 	case MSG_PARKED:
 	case MSG_BACKEND:
 	case MSG_PROGRESS:

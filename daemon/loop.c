@@ -63,6 +63,12 @@ static void take_message(struct running *run, struct message *m)
 	case MSG_ANSWER:
 		take_answer(s, m);
 		break;
+	case MSG_BEGAN:
+		view_call_begins(s->view, m->shown, take_ptr(m->json));
+		break;
+	case MSG_ENDED:
+		view_call_ends(s->view, m->call->id);
+		break;
 	case MSG_BACKEND:
 		take_backend(s, m);
 		break;

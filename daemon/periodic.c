@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "daemon/backend.h"
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
@@ -98,10 +99,24 @@ static json_t *run_hooks(struct backend *b, struct call *c, json_t *data)
 	struct hook_run *run = hook_run_new(b->hooks, &hc);
 	json_t *outcomes;
 
+	atomic_store_explicit(&c->phase, CALL_PERIODIC, memory_order_release);
 	hook_run_periodic(run, data);
 	outcomes = json_deep_copy(hook_run_outcomes(run));
 	hook_run_free(run);
 	return outcomes;
+}
+
+/* What no method stands for is shown all the same while it goes on. */
+static struct call *own_call(struct backend *b, const char *what)
+{
+	struct call *c = call_new(NULL, HOOK_ORIGIN_TIMER);
+
+	c->what = what;
+	c->backend = b;
+	c->started = text_monotonic();
+	text_now(c->started_at);
+	atomic_store_explicit(&c->phase, CALL_CHECK, memory_order_release);
+	return c;
 }
 
 void periodic_run(struct engine *en, const char *name)
@@ -113,8 +128,9 @@ void periodic_run(struct engine *en, const char *name)
 
 	m->name = xstrdup(name);
 	if (b && b->hooks && hook_set_wants(b->hooks, HOOK_PERIODIC, NULL)) {
-		struct call *c = call_new(NULL, HOOK_ORIGIN_TIMER);
+		struct call *c = own_call(b, "periodic_hooks");
 
+		call_announce(en, c);
 		log_context_clear();
 		log_context(LOG_CALL, c->id);
 		log_context(LOG_BACKEND, name);
@@ -123,7 +139,7 @@ void periodic_run(struct engine *en, const char *name)
 		else
 			m->json = run_hooks(b, c, data);
 		backend_show_hooks(en, b);
-		call_free(c);
+		call_end_own(en, c);
 		log_context_clear();
 	}
 	queue_push(en->out, m);
@@ -162,10 +178,9 @@ static void measured(struct engine *en, struct call *c)
 
 static struct call *usage_call(struct engine *en, struct backend *b, const char *instance_id)
 {
-	struct call *c = call_new(NULL, HOOK_ORIGIN_TIMER);
+	struct call *c = own_call(b, "measure_usage");
 	int r;
 
-	c->backend = b;
 	c->after = measured;
 	r = store_get(en->st, STORE_INSTANCES, "id", instance_id, &c->instance, NULL);
 	if (r == 0)
@@ -187,8 +202,10 @@ static void usage_next(struct engine *en, struct backend *b)
 		json_array_remove(b->to_measure, 0);
 		if (!c)
 			continue;
+		call_announce(en, c);
 		r = backend_invoke(en, b, c, "get_share_usage", input_of(c), &c->results, &e);
 		if (r == 1) {
+			atomic_store_explicit(&c->phase, CALL_WORK, memory_order_release);
 			c->next = en->parked;
 			en->parked = c;
 			return;
@@ -197,7 +214,7 @@ static void usage_next(struct engine *en, struct backend *b)
 			log_debug("a share was not measured: %s", e.message);
 		else
 			store_usage(en, c, (uint64_t)jsonx_int(c->results, "used_bytes"));
-		call_free(c);
+		call_end_own(en, c);
 	}
 	json_decref(b->to_measure);
 	b->to_measure = NULL;

@@ -17,6 +17,8 @@ enum message_type {
 	MSG_STOP,     /* refuse what is queued, end long work, return */
 	/* call thread to loop */
 	MSG_ANSWER, /* call: done, with its answer; json: its record, or NULL when this is not its end */
+	MSG_BEGAN,  /* shown: a call that the loop has not made; json: what list_calls shows of it */
+	MSG_ENDED,  /* call: one of the daemon's own, which has no answer */
 	MSG_PARKED, /* name: id of a call whose long work goes on */
 	MSG_EVENT,  /* json: the seq up to which events may be told. To the call thread: name and json, one to be stored
 		     */
@@ -32,6 +34,7 @@ struct message {
 	char *name;
 	json_t *json;
 	struct call *call;
+	const struct call *shown; /* not the message's */
 	struct conf *conf;
 };
 

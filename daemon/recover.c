@@ -151,7 +151,7 @@ static void note(json_t *list, const struct call *c, const char *fate)
 		 c->object_kind ? c->object_kind : "object", c->object_id ? c->object_id : "", fate);
 }
 
-static int recover_row(struct engine *en, struct backend *b, const json_t *row, json_t *list, struct error *e)
+static int recover_row(struct engine *en, struct call *host, const json_t *row, json_t *list, struct error *e)
 {
 	struct call *c = call_from_row(row);
 	const char *fate = NULL;
@@ -161,7 +161,8 @@ static int recover_row(struct engine *en, struct backend *b, const json_t *row, 
 		return error_set(e, ERR_INTERNAL, EINVAL,
 				 "call %s of method %s cannot be recovered by this version: run the one that made it",
 				 jsonx_str(row, "id"), jsonx_str(row, "method"));
-	c->backend = b;
+	c->backend = host->backend;
+	c->part_of = host;
 	r = recover_call(en, c, &fate, e);
 	if (r == 0) {
 		note(list, c, fate);
@@ -180,13 +181,14 @@ static int is_parked(struct engine *en, const char *id)
 	return 0;
 }
 
-int recover_backend(struct engine *en, struct backend *b, json_t **ret, struct error *e)
+int recover_backend(struct engine *en, struct call *host, json_t **ret, struct error *e)
 {
 	static const char *const states[] = { "intent", "working" };
 	_cleanup_json_ json_t *list = json_array();
 
 	for (size_t s = 0; s < 2; s++) {
-		_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:s}", "backend", b->name, "state", states[s]),
+		_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:s}", "backend", host->backend->name, "state",
+							  states[s]),
 				      *rows = NULL;
 		json_t *row;
 		size_t i;
@@ -198,7 +200,7 @@ int recover_backend(struct engine *en, struct backend *b, json_t **ret, struct e
 		{
 			if (is_parked(en, jsonx_str(row, "id")))
 				continue;
-			if ((r = recover_row(en, b, row, list, e)) < 0)
+			if ((r = recover_row(en, host, row, list, e)) < 0)
 				return r;
 		}
 	}

@@ -4,9 +4,10 @@
 
 #include "daemon/backend.h"
 
-/* All of the backend's, oldest first: `*ret`: [{"call_id","object_kind","object_id","method","fate","reason"?}], fate
- * "finished", "undone" or "error". New reference. */
-int recover_backend(struct engine *en, struct backend *b, json_t **ret, struct error *e);
+/* All of the backend's whose init_host `host` is, oldest first: `*ret`:
+ * [{"call_id","object_kind","object_id","method","fate","reason"?}], fate "finished", "undone" or "error". New
+ * reference. */
+int recover_backend(struct engine *en, struct call *host, json_t **ret, struct error *e);
 /* A driver call inside recovery, where long work is waited for. `in` is taken. 0 or negative. */
 int recover_invoke(struct engine *en, struct call *c, const char *slot, struct input *in, json_t **ret,
 		   struct error *e);

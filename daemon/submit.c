@@ -20,7 +20,7 @@ int service_submit(struct service *s, struct call *c, struct error *e)
 		error_add(e, "limit", json_integer((json_int_t)most));
 		return -EBUSY;
 	}
-	view_call_begins(s->view, c);
+	view_call_begins(s->view, c, call_shown_json(c));
 	m = message_new(MSG_CALL);
 	m->call = c;
 	queue_push(s->in, m);

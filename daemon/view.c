@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "daemon/backend.h"
 #include "daemon/methods.h"
 
 #include <string.h>
@@ -21,7 +22,7 @@ struct figures {
 
 struct live {
 	struct live *next;
-	const struct call *call; /* only its phase may be read, and only until it comes back */
+	const struct call *call; /* only what its phase allows may be read, and only until it comes back */
 	json_t *shown;
 	int64_t reported; /* the driver call that was reported as stuck, by its start */
 	char id[37];
@@ -201,24 +202,12 @@ json_t *view_hooks(const struct view *v, const char *backend)
 
 /* ---- calls ---- */
 
-static json_t *shown_call(const struct call *c)
-{
-	json_t *o = jsonx_pack("{s:s,s:s,s:s,s:s,s:o}", "id", c->id, "method", c->method->name, "origin",
-			       hook_origin_name(c->origin), "queued_at", c->queued_at, "request_id",
-			       jsonx_string(c->request_id));
-
-	json_object_set_new(o, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
-	json_object_set_new(o, "pid", c->who.known ? json_integer(c->who.pid) : json_null());
-	json_object_set_new(o, "backend", jsonx_string(jsonx_str(c->params, "backend")));
-	return o;
-}
-
-void view_call_begins(struct view *v, const struct call *c)
+void view_call_begins(struct view *v, const struct call *c, json_t *shown)
 {
 	struct live *l = xcalloc(1, sizeof *l);
 
 	l->call = c;
-	l->shown = shown_call(c);
+	l->shown = shown;
 	memcpy(l->id, c->id, sizeof l->id);
 	*v->last = l;
 	v->last = &l->next;
@@ -254,19 +243,37 @@ size_t view_calls_count(const struct view *v)
 	return v->n_calls;
 }
 
+/* What the call thread has found out of it since; see `phase` in struct call. */
+static void add_found(const struct call *c, enum call_phase phase, json_t *o)
+{
+	json_object_set_new(o, "phase", json_string(call_phase_name(phase)));
+	if (phase == CALL_QUEUED)
+		return;
+	json_object_set_new(o, "user", jsonx_string(c->who.user));
+	json_object_set_new(o, "started_at", json_string(c->started_at));
+	json_object_set_new(o, "duration_ms",
+			    json_real((double)(long long)((text_monotonic() - c->started) * 1e6) / 1e3));
+	if (phase == CALL_CHECK)
+		return;
+	if (c->backend)
+		json_object_set_new(o, "backend", json_string(c->backend->name));
+	json_object_set_new(o, "object_kind", jsonx_string(c->object_kind));
+	json_object_set_new(o, "object_id", jsonx_string(c->object_id));
+}
+
 json_t *view_calls(const struct view *v)
 {
 	json_t *list = json_array();
 
 	for (const struct live *l = v->calls; l; l = l->next) {
-		enum call_phase phase = (enum call_phase)atomic_load_explicit(&l->call->phase, memory_order_relaxed);
+		enum call_phase phase = (enum call_phase)atomic_load_explicit(&l->call->phase, memory_order_acquire);
 		json_t *o = json_copy(l->shown);
 
 		json_object_set_new(o, "state",
 				    json_string(phase == CALL_QUEUED ? "queued"
 						: phase == CALL_WORK ? "working"
 								     : "running"));
-		json_object_set_new(o, "phase", json_string(call_phase_name(phase)));
+		add_found(l->call, phase, o);
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -26,7 +26,8 @@ json_t *view_hooks(const struct view *v, const char *backend);
 void view_count_dropped_tick(struct view *v, const char *backend);
 
 /* Calls handed to the call thread. */
-void view_call_begins(struct view *v, const struct call *c);
+/* Takes `shown`: see call_shown_json. */
+void view_call_begins(struct view *v, const struct call *c, json_t *shown);
 void view_call_ends(struct view *v, const char *call_id);
 bool view_has_call(const struct view *v, const char *id);
 size_t view_calls_count(const struct view *v);

@@ -258,18 +258,26 @@ static const struct {
 };
 enum { N_WORKS = sizeof works / sizeof *works };
 
+static json_t *find_live(const struct fixture *f, const char *method, const char *state)
+{
+	_cleanup_json_ json_t *calls = list_all(f, "list_calls", "calls");
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(calls, i, c) if (strcmp(str_at(c, "method"), method) == 0 &&
+					    strcmp(str_at(c, "state"), state) == 0) return json_incref(c);
+	return NULL;
+}
+
 static void wait_parked(const struct fixture *f, const char *method)
 {
 	double until = now() + 30;
 	bool found = false;
 
 	while (!found) {
-		_cleanup_json_ json_t *calls = list_all(f, "list_calls", "calls");
-		json_t *c;
-		size_t i;
+		_cleanup_json_ json_t *c = find_live(f, method, "working");
 
-		json_array_foreach(calls, i, c) found = found || (strcmp(str_at(c, "method"), method) == 0 &&
-								  strcmp(str_at(c, "state"), "working") == 0);
+		found = c != NULL;
 		ck_assert_msg(now() < until, "%s does not begin its work", method);
 		nap(0.005);
 	}
@@ -474,6 +482,48 @@ START_TEST(hanging)
 }
 END_TEST
 
+/* Nor does a disk that hangs at the start go unseen. */
+START_TEST(hanging_start)
+{
+	struct fixture *f;
+	_cleanup_json_ json_t *seen = NULL, *b = NULL;
+	double until;
+
+	if (!mounts_begin("hanging_start"))
+		return;
+	f = fixture_new("dir \"b\" { root = \"@DIR@/root\" driver_timeout = 0.5 }\n");
+	disk_new(f);
+	fixture_start(f, NULL, (uid_t)-1);
+	json_decref(call(f, "create_share_instance", "{s:s,s:i}", "name", "a", "size_bytes", MIB));
+	fixture_stop(f);
+	disk_freeze(f);
+	fixture_spawn(f, NULL, (uid_t)-1);
+	until = now() + 30;
+	do {
+		struct client *c = client_try(f);
+
+		ck_assert_msg(now() < until, "the hanging start is not reported");
+		nap(0.02);
+		if (!c)
+			continue;
+		json_decref(b);
+		b = client_call(c, "get_backend", "{s:s}", "backend", "b");
+		client_free(c);
+	} while (!b || strcmp(str_at(b, "status"), "down") != 0);
+	ck_assert_ptr_nonnull(strstr(str_at(b, "status_reason"), "has not come back from init_host"));
+	seen = find_live(f, "init_host", "running");
+	ck_assert_ptr_nonnull(seen);
+	ck_assert_str_eq(str_at(seen, "origin"), "start");
+	ck_assert_str_eq(str_at(seen, "backend"), "b");
+	ck_assert_str_eq(str_at(seen, "phase"), "driver");
+	ck_assert_double_ge(json_number_value(at(seen, "duration_ms")), 500);
+	disk_thaw();
+	wait_backend(f, "b", "up");
+	check_disk(f, "after a start that hung");
+	fixture_free(f);
+}
+END_TEST
+
 /* A copy that hangs holds nobody up, neither a stop. */
 START_TEST(hanging_copy)
 {
@@ -584,6 +634,7 @@ int main(void)
 	tcase_add_loop_test(t, away_in_work, 0, N_KINDS);
 	tcase_add_loop_test(t, away_at_rest, 0, N_KINDS);
 	tcase_add_test(t, hanging);
+	tcase_add_test(t, hanging_start);
 	tcase_add_test(t, hanging_copy);
 	tcase_add_test(t, away_in_the_middle);
 	tcase_add_test(t, capabilities_unknown);
