@@ -480,7 +480,7 @@ START_TEST(many_subscribers)
 		for (int k = 0; k < EVENTS; k++) {
 			json_t *event = client_read(subscribers[i]);
 
-			ck_assert_int_eq(atoi(str_at(event, "params.object.metadata.k")), k);
+			ck_assert_int_eq(strtol(str_at(event, "params.object.metadata.k"), NULL, 10), k);
 			json_decref(event);
 		}
 		ck_assert(client_quiet(subscribers[i], 0));

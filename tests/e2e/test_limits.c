@@ -273,7 +273,7 @@ START_TEST(large_pages)
 		for (size_t i = 0; i < n; i++) {
 			const char *name = str_at(json_array_get(at(page, "shares"), i), "name");
 
-			ck_assert_int_eq(atoi(name + 1), seen++);
+			ck_assert_int_eq(strtol(name + 1, NULL, 10), seen++);
 		}
 		json_decref(after);
 		after = json_is_null(at(page, "next")) ? NULL : json_incref(at(page, "next"));
@@ -321,7 +321,7 @@ static int count_fds(const struct fixture *f)
 	int n;
 
 	ck_assert_int_eq(shell(&out, "ls /proc/%d/fd | wc -l", (int)f->pid), 0);
-	n = atoi(out);
+	n = (int)strtol(out, NULL, 10);
 	free(out);
 	return n;
 }
@@ -373,7 +373,7 @@ static void suffer(const char *conf, void (*be_rude)(const struct fixture *f), l
 	for (double until = now() + 20; count_fds(f) > fds && now() < until;)
 		nap(0.02);
 	ck_assert_int_le(count_fds(f), fds);
-	for (double until = now() + 20; !SANITIZED && rss_kib(f) > before + 8192 && now() < until;) {
+	for (int i = 0; i < 400 && !SANITIZED && rss_kib(f) > before + 8192; i++) {
 		nap(0.05);
 		ping(c);
 	}
@@ -542,10 +542,8 @@ static void send_rubbish(const struct fixture *f)
 		/* Also within a text. */
 		if (k % 2 == 0)
 			n = (size_t)sprintf(line, "[\"");
-		while (n + strlen(unit) < most) {
-			memcpy(line + n, unit, strlen(unit));
-			n += strlen(unit);
-		}
+		while (n + strlen(unit) < most)
+			n = (size_t)(stpcpy(line + n, unit) - line);
 		memset(line + n / 3, '\0', k % 5 == 0 ? 100 : 0);
 		line[n++] = '\n';
 		send_all(fd, line, n);
