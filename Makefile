@@ -52,7 +52,7 @@ TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
 TEST_SO  := $(patsubst tests/%.c,$(O)/tests/%.so,$(wildcard tests/plugins/*.c))
 MANUALS  := $(addprefix $(O)/man/,sharesd.8 sharesd.conf.5 sharesd-rpc.7)
 UNITS    := $(addprefix $(O)/systemd/,sharesd.service sharesd.socket sharesd@.service sharesd@.socket)
-PAGES    := $(MANUALS) client/sharesctl.1
+PAGES    := $(MANUALS) client/sharesctl.1 hooks/sharesd-hooks.7
 # What rpc.discover answers: the tests hold every reply against it, and it against the copy that was looked at last.
 OPENRPC  := $(O)/openrpc.json $(O)/tests/golden.json
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
@@ -86,8 +86,8 @@ COVERING := test_base_jsonx test_base_text test_conf test_conf_syntax test_conf_
             test_store_values test_hooks_exec test_hooks_coproc test_hooks_runner test_socket test_socket_calls
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan fuzz lint golden format bench soak soak-hooks install install-built uninstall \
-	clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
+.PHONY: help all deps demo test asan tsan fuzz test-upstream lint golden format bench soak soak-hooks install install-built \
+	uninstall clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
 .SECONDARY:
@@ -138,6 +138,12 @@ golden: ## takes the interface as it is now for the one that is meant: see the d
 	+@$(SUB) $(O)/openrpc.json
 	cp $(O)/openrpc.json tests/golden/openrpc.json
 
+# Not part of `test`: the packages that it installs come to 150 MB.
+test-upstream: PACKAGES += python3-manila
+test-upstream: deps ## the same Python hooks in Manila itself (Debian's python3-manila) and in sharesd, compared
+	+@$(SUB) all
+	@tests/upstream/compare $(O)
+
 format: ## formats all sources
 	clang-format -i $(FORMATTED)
 
@@ -171,7 +177,8 @@ stage-lint:
 	+@$(SUB) $(MANUALS)
 	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint
 	@mandoc -T lint -W warning $(PAGES) || echo manual >>$(O)/lint
-	@pyflakes3 hooks/python hooks/python/sharesd-python tests/python tests/python/test_python hooks/examples/*.py || echo python >>$(O)/lint
+	@pyflakes3 hooks/python hooks/python/sharesd-python tests/python tests/python/test_python tests/upstream/*.py tests/upstream/compare \
+		hooks/examples/*.py || echo python >>$(O)/lint
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 

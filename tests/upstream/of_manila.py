@@ -1,0 +1,5 @@
+from manila.share import hook
+
+import recorder
+
+First, Second, Third = recorder.make(hook.HookBase)

@@ -1,0 +1,5 @@
+import sharesd.hook
+
+import recorder
+
+First, Second, Third = recorder.make(sharesd.hook.HookBase)
