@@ -345,7 +345,7 @@ static void ask(struct fuzz_random r)
 	p = answers = one_thread_talk(daemon_here, text, len, NULL, &answers_len);
 	one_thread_check_answers(daemon_here, text, len, answers, answers_len);
 	while (fuzz_line(&p, &answers_len, &line, &n)) {
-		_cleanup_json_ json_t *answer = json_loadb(line, n, 0, NULL);
+		_cleanup_json_ json_t *answer = json_loadb(line, n, JSON_ALLOW_NUL, NULL);
 
 		check_shown(answer);
 	}

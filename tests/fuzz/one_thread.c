@@ -363,7 +363,8 @@ static void check_answer(const json_t *answer)
 
 static void take_answer(json_t *list, const char *line, size_t len)
 {
-	_cleanup_json_ json_t *j = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL), *ids = json_array();
+	_cleanup_json_ json_t *j = json_loadb(line, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL),
+			      *ids = json_array();
 	json_t *answer;
 	size_t i;
 
