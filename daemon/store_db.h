@@ -16,6 +16,7 @@ struct store {
 	int lock; /* of the writing one, else -1 */
 	bool writable;
 	bool in_transaction;
+	bool displaced;                                     /* as it was seen last: the file is not in its place */
 	int64_t last_event, committed_event, durable_event; /* of the writing one: how far events are */
 	/* The log, where results find room (store_room.c): its end, and up to where it has blocks. */
 	int log_fd;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Pages in the log from which on they are moved into the database: 4 MiB. */
 #define CHECKPOINT_PAGES 1000
@@ -87,6 +88,33 @@ static int ended_early(const struct store *st, struct error *e)
 			 st->path);
 }
 
+/* A file that has no name any more, or another's place: what is written to it is gone with this process. It may come
+ * back as it was. */
+static int check_place(struct store *st, struct error *e)
+{
+	struct stat log;
+	int moved = 0, r;
+
+	(void)sqlite3_file_control(st->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (!moved && (st->log_fd < 0 || fstat(st->log_fd, &log) < 0 || log.st_nlink > 0)) {
+		st->displaced = false;
+		return 0;
+	}
+	r = error_set(
+		e, ERR_INTERNAL, ESTALE,
+		"nothing can be stored any more: somebody removed or replaced the database %s while sharesd runs; "
+		"put back what was there, or restart sharesd to go on with what is there now",
+		st->path);
+	if (!st->displaced)
+		log_kind(LOG_LEVEL_ERROR, LOG_KIND_STORE_FAILED,
+			 "somebody removed or replaced the database %s: changes are refused until it is back, or "
+			 "sharesd "
+			 "restarted with what is there now",
+			 st->path);
+	st->displaced = true;
+	return r;
+}
+
 int store_begin(struct store *st, struct error *e)
 {
 	int r;
@@ -95,6 +123,8 @@ int store_begin(struct store *st, struct error *e)
 		return fault(e, "a transaction of the store is open already");
 	if (st->broken)
 		return is_broken(st, e);
+	if (st->writable && (r = check_place(st, e)) < 0)
+		return r;
 	if ((r = store_run(st, st->writable ? SQL_BEGIN_WRITE : SQL_BEGIN_READ, e)) < 0)
 		return r;
 	st->in_transaction = true;

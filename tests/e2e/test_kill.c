@@ -282,6 +282,42 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+/* The database is taken away from under a running daemon: what it could not keep it does not promise. */
+START_TEST(test_displaced)
+{
+	static const struct {
+		const char *away, *back;
+	} ways[] = { { "mv sharesd.db x", "mv x sharesd.db" },
+		     { "cp -p sharesd.db x && mv sharesd.db y && mv x sharesd.db", "mv y sharesd.db" },
+		     { "mv sharesd.db x && mkdir sharesd.db", "rmdir sharesd.db && mv x sharesd.db" } };
+	struct fixture *f = fixture_new("dir \"b\" { root = \"@DIR@/root\" }\n");
+	_cleanup_json_ json_t *e = NULL, *list = NULL;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	json_decref(call(f, "create_share_instance", "{s:s,s:i}", "name", "a", "size_bytes", MIB));
+	ck_assert_int_eq(shell(NULL, "cd %s/state && %s", f->dir, ways[_i].away), 0);
+	e = call_error(f, "internal", "create_share_instance", "{s:s,s:i}", "name", "b", "size_bytes", MIB);
+	ck_assert_ptr_nonnull(strstr(str_at(e, "message"), "removed or replaced"));
+	ck_assert_str_eq(str_at(e, "data.phase"), "store");
+	ck_assert(!exists(fixture_path(f, "root/b")));
+	ck_assert(fixture_log_has(f, "changes are refused until it is back"));
+	/* What was known is still answered. */
+	list = call(f, "list_shares", NULL);
+	ck_assert_uint_eq(json_array_size(at(list, "shares")), 1);
+	ck_assert_int_eq(shell(NULL, "cd %s/state && %s", f->dir, ways[_i].back), 0);
+	json_decref(call(f, "create_share_instance", "{s:s,s:i}", "name", "b", "size_bytes", MIB));
+	fixture_stop(f);
+	fixture_start(f, NULL, (uid_t)-1);
+	json_decref(call(f, "get_share", "{s:s}", "share", "b"));
+	check_disk(f, "with its database back");
+	/* For good: the log goes as well. */
+	ck_assert_int_eq(shell(NULL, "rm %s/state/sharesd.db-wal", f->dir), 0);
+	json_decref(call_error(f, "internal", "delete_share_instance", "{s:s}", "share", "b"));
+	ck_assert(exists(fixture_path(f, "root/b/data")));
+	fixture_free(f);
+}
+END_TEST
+
 /* An empty store beside a root that has shares: nothing there is touched, and the backend says why it is down. */
 START_TEST(test_lost_store)
 {
@@ -315,6 +351,7 @@ int main(void)
 	tcase_add_test(tc, test_stop_in_work);
 	tcase_add_test(tc, test_twice);
 	tcase_add_loop_test(tc, test_damaged, 0, sizeof damages / sizeof *damages);
+	tcase_add_loop_test(tc, test_displaced, 0, 3);
 	tcase_add_test(tc, test_lost_store);
 	suite_add_tcase(s, tc);
 	runner = srunner_create(s);
