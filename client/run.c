@@ -22,6 +22,9 @@ int run_hook_test(struct ctl *c, struct invocation *inv, struct failure *f)
 
 	if (r < 0)
 		return r;
+	/* For people it would hide the rest. */
+	if (!c->json)
+		json_object_del(result, "event");
 	ctl_print(c, result);
 	if (jsonx_bool(result, "accepted"))
 		return CTL_OK;

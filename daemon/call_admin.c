@@ -7,6 +7,7 @@
 #include "daemon/methods.h"
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
+#include "daemon/sample.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -236,10 +237,17 @@ static int test_check(void *data, const char *key, const json_t *value, struct e
 
 static int test_drive(struct engine *en, struct call *c, struct error *e)
 {
-	json_t *event = json_object_get(c->params, "event");
+	const char *hook = jsonx_str(c->params, "hook");
+	_cleanup_json_ json_t *event = NULL;
+	const json_t *options;
+	int r;
 
-	(void)en;
-	return hook_set_test(c->backend->hooks, jsonx_str(c->params, "hook"), event, test_check, event, &c->extra, e);
+	if ((r = hook_set_options(c->backend->hooks, hook, &options, e)) < 0 ||
+	    (r = sample_event(en, c->backend, c, options, json_object_get(c->params, "event"), &event, e)) < 0 ||
+	    (r = hook_set_test(c->backend->hooks, hook, event, test_check, event, &c->extra, e)) < 0)
+		return r;
+	json_object_set(c->extra, "event", event);
+	return 0;
 }
 
 static int extra_answer(struct engine *en, struct call *c, json_t **ret, struct error *e)

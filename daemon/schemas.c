@@ -85,7 +85,8 @@ static const struct schema {
 	  .members = "hook:string phase:hook_phase outcome:string duration_ms:number error-:string timed_out-:boolean "
 		     "left_out-:boolean" },
 	{ .name = "hook_test",
-	  .members = "accepted:boolean wanted:boolean phase:hook_phase returned:any duration_ms:number error-:error" },
+	  .members = "accepted:boolean wanted:boolean phase:hook_phase returned:any duration_ms:number error-:error "
+		     "event:object" },
 	{ .name = "call",
 	  .members =
 		  "id:string method:string origin:call_origin state:call_state phase-:call_phase backend:string? "

@@ -70,6 +70,9 @@ void hook_run_periodic(struct hook_run *run, json_t *data);
 /* Is everything there that the enabled hooks point at? -errno with the first that is not. */
 int hook_set_check(struct hook_set *set, struct error *e);
 
+/* What get_config_option finds for the hook, as its events have it: borrowed. -ENOENT: no such hook. */
+int hook_set_options(struct hook_set *set, const char *hook, const json_t **ret, struct error *e);
+
 /* Calls it again, where it was left out since it did not answer in time. -ENOENT: the backend has no such hook. */
 int hook_set_enable(struct hook_set *set, const char *hook, struct error *e);
 

@@ -349,6 +349,15 @@ int hook_set_find(struct hook_set *set, const char *hook, struct hook_instance *
 	return -ENOENT;
 }
 
+int hook_set_options(struct hook_set *set, const char *hook, const json_t **ret, struct error *e)
+{
+	struct hook_instance *h;
+	int r = hook_set_find(set, hook, &h, e);
+	if (r == 0)
+		*ret = h->options;
+	return r;
+}
+
 int hook_set_enable(struct hook_set *set, const char *hook, struct error *e)
 {
 	struct hook_instance *h;

@@ -146,6 +146,159 @@ START_TEST(test_reader)
 }
 END_TEST
 
+/* ---- samples ---- */
+
+/* What is in these is the caller's or the driver's own, or by id. */
+static bool is_free(const char *key)
+{
+	static const char *const names[] = { "metadata",       "options",       "capabilities", "context",
+					     "driver_options", "pre_hook_data", "shares",       "rules" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(key, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The same members of the same types, as deep as both go. */
+static void same_shape(const json_t *real, const json_t *sample, const char *where)
+{
+	char inner[256];
+	const char *key;
+	json_t *v;
+
+	if (json_is_null(real) || json_is_null(sample))
+		return;
+	ck_assert_msg(json_typeof(real) == json_typeof(sample) || (json_is_boolean(real) && json_is_boolean(sample)),
+		      "%s is of another type", where);
+	if (json_is_array(real) && json_array_size(real) && json_array_size(sample))
+		same_shape(json_array_get(real, 0), json_array_get(sample, 0), where);
+	json_object_foreach((json_t *)real, key, v)
+	{
+		snprintf(inner, sizeof inner, "%s.%s", where, key);
+		ck_assert_msg(json_object_get(sample, key) != NULL, "the sample lacks %s", inner);
+		if (!is_free(key))
+			same_shape(v, json_object_get(sample, key), inner);
+	}
+	json_object_foreach((json_t *)sample, key, v)
+		ck_assert_msg(json_object_get(real, key) != NULL, "the sample invents %s.%s", where, key);
+}
+
+static json_t *sampled(const struct fixture *f, const char *phase, const char *func_name)
+{
+	json_t *answer = call(f, "test_hook", "{s:s,s:s,s:{s:s,s:s}}", "backend", "s", "hook", "t", "event", "phase",
+			      phase, "func_name", func_name);
+
+	ck_assert_msg(json_is_true(at(answer, "accepted")), "%s %s is not accepted", phase, func_name);
+	return answer;
+}
+
+static const char *const hooked[] = { "init_host",
+				      "publish_service_capabilities",
+				      "create_share_instance",
+				      "delete_share_instance",
+				      "manage_share",
+				      "unmanage_share",
+				      "extend_share",
+				      "shrink_share",
+				      "allow_access",
+				      "deny_access",
+				      "update_access",
+				      "create_snapshot",
+				      "delete_snapshot",
+				      "revert_to_snapshot",
+				      "manage_snapshot",
+				      "unmanage_snapshot" };
+
+/* Every event that this daemon has sent is compared with its sample. */
+static void compare_with_real(const struct fixture *f)
+{
+	static const char *const phases[] = { "pre", "post" };
+
+	for (size_t m = 0; m < sizeof hooked / sizeof *hooked; m++) {
+		for (size_t p = 0; p < 2; p++) {
+			char name[128];
+			_cleanup_json_ json_t *real = NULL, *answer = sampled(f, phases[p], hooked[m]);
+
+			snprintf(name, sizeof name, "%s-%s", phases[p], hooked[m]);
+			real = json_load_file(fixture_path(f, "events/%s", name), 0, NULL);
+			ck_assert_msg(real != NULL, "there was no %s", name);
+			same_shape(real, at(answer, "event"), name);
+		}
+		json_decref(sampled(f, "error", hooked[m]));
+	}
+}
+
+static void call_everything(const struct fixture *f)
+{
+	json_decref(create(f, "a"));
+	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "a", "size_bytes", 3000));
+	json_decref(call(f, "shrink_share", "{s:s,s:i}", "share", "a", "size_bytes", 2000));
+	json_decref(call(f, "allow_access", "{s:s,s:s,s:s}", "share", "a", "access_type", "user", "access_to", "root"));
+	_cleanup_json_ json_t *rules = call(f, "list_access_rules", "{s:s}", "share", "a");
+	json_decref(call(f, "update_access", "{s:s,s:s,s:s}", "share", "a", "access",
+			 str_at(rules, "access_rules.0.id"), "access_level", "ro"));
+	json_decref(call(f, "deny_access", "{s:s,s:s,s:s}", "share", "a", "access_type", "user", "access_to", "root"));
+	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "a", "name", "x"));
+	json_decref(call(f, "revert_to_snapshot", "{s:s}", "snapshot", "a@x"));
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "a@x"));
+	json_decref(call(f, "manage_snapshot", "{s:s,s:s,s:s}", "share", "a", "name", "y", "provider_location", "y"));
+	json_decref(call(f, "unmanage_snapshot", "{s:s}", "snapshot", "a@y"));
+	json_decref(call(f, "manage_share", "{s:s,s:s,s:s,s:i}", "backend", "s", "name", "m", "provider_location", "m",
+			 "size_bytes", 1000));
+	json_decref(call(f, "unmanage_share", "{s:s}", "share", "m"));
+	json_decref(call(f, "delete_share_instance", "{s:s}", "share", "a"));
+	json_decref(call(f, "init_host", "{s:s}", "backend", "s"));
+	json_decref(call(f, "publish_service_capabilities", "{s:s}", "backend", "s"));
+}
+
+START_TEST(test_samples)
+{
+	struct fixture *f = fixture_new(
+		"hook \"t\" {\n run = \"exec:@DIR@/t\"\n options = {\"colour=red\"}\n methods = "
+		"{\"create_snapshot\"}\n}\n"
+		"sim \"s\" {\n hook_drivers = {\"exec:@DIR@/r\", \"t\"}\n enable_pre_hooks = true\n"
+		" enable_post_hooks = true\n enable_periodic_hooks = true\n periodic_hooks_interval = 0.2\n}\n");
+	_cleanup_json_ json_t *answer = NULL, *got = NULL, *periodic = NULL, *real = NULL, *e = NULL;
+	double end = now() + 60;
+
+	/* In one step: periodic events come while this test reads. */
+	fixture_program(
+		f, "r",
+		"#!/bin/sh\nmkdir -p @DIR@/events; to=@DIR@/events/$1${2:+-}$2\ncat >$to.new; mv $to.new $to\n");
+	fixture_program(f, "t", "#!/bin/sh\ncat >@DIR@/got\n");
+	fixture_start(f, NULL, (uid_t)-1);
+	call_everything(f);
+	compare_with_real(f);
+	/* Given members stand, the rest is the sample's. */
+	answer = call(f, "test_hook", "{s:s,s:s,s:{s:s,s:s,s:{s:i}}}", "backend", "s", "hook", "t", "event", "phase",
+		      "pre", "func_name", "extend_share", "args", "size_bytes", 77);
+	got = json_load_file(fixture_path(f, "got"), 0, NULL);
+	ck_assert(json_equal(got, at(answer, "event")));
+	ck_assert_int_eq(int_at(got, "args.size_bytes"), 77);
+	ck_assert_str_eq(str_at(got, "args.share"), str_at(got, "objects.share.id"));
+	ck_assert_str_eq(str_at(got, "options.colour"), "red");
+	ck_assert_str_eq(str_at(got, "backend.driver"), "sim");
+	ck_assert_int_eq(int_at(got, "context.uid"), (long long)getuid());
+	/* Periodic: the real one needs a share to be one. */
+	json_decref(create(f, "b"));
+	unlink(fixture_path(f, "events/periodic"));
+	while (!(real = json_load_file(fixture_path(f, "events/periodic"), 0, NULL)) ||
+	       json_array_size(at(real, "periodic_hook_data")) == 0) {
+		json_decref(real);
+		ck_assert(now() < end);
+		nap(0.05);
+	}
+	periodic = call(f, "test_hook", "{s:s,s:s,s:{s:s}}", "backend", "s", "hook", "t", "event", "phase", "periodic");
+	json_object_del(at(real, "periodic_hook_data.0"), "simulator"); /* what this driver adds */
+	same_shape(real, at(periodic, "event"), "periodic");
+	e = call_error(f, "invalid_params", "test_hook", "{s:s,s:s,s:{s:s,s:s}}", "backend", "s", "hook", "t", "event",
+		       "phase", "pre", "func_name", "extend_shar");
+	ck_assert_msg(strstr(str_at(e, "message"), "\"extend_shar\"") != NULL, "%s", str_at(e, "message"));
+	fixture_free(f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("hooks seen");
@@ -157,6 +310,7 @@ int main(void)
 	tcase_add_test(c, test_fails_fast);
 	tcase_add_test(c, test_goes_on);
 	tcase_add_test(c, test_reader);
+	tcase_add_test(c, test_samples);
 	suite_add_tcase(s, c);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
