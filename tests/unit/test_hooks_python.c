@@ -75,7 +75,6 @@ static void says(const struct error *e, const char *words)
 START_TEST(test_what_it_sees)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
-	_cleanup_json_ json_t *results = NULL;
 	struct hook_set *set = start(
 		"    def __init__(self, configuration, host):\n"
 		"        super().__init__(configuration, host)\n"
