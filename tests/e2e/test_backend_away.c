@@ -569,7 +569,7 @@ START_TEST(away_in_the_middle)
 {
 	struct fixture *f = fixture_new("sim \"s\" { fail = {\"extend_share:EIO@1\", \"check_backend:ENODEV@1\", "
 					"\"create_share:EIO@2\", \"check_backend:ENODEV@2\"} }\n");
-	_cleanup_json_ json_t *e = NULL, *share = NULL, *again = NULL, *events = NULL, *two = NULL;
+	_cleanup_json_ json_t *e = NULL, *share = NULL, *again = NULL, *two = NULL;
 
 	fixture_start(f, NULL, (uid_t)-1);
 	json_decref(call(f, "create_share_instance", "{s:s,s:i}", "name", "a", "size_bytes", 10));
