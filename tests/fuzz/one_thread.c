@@ -41,38 +41,30 @@ bool __wrap_peer_is_below_us(pid_t pid)
 
 /* ---- the call thread's turn ---- */
 
+/* As daemon/loop.c does, but for timers and the service manager. */
 static void take(struct one_thread *d, struct message *m)
 {
 	struct service *s = &d->s;
 
-	switch (m->type) {
-	case MSG_ANSWER:
-		if (m->json)
-			view_count_hooks(s->view, jsonx_str(m->json, "backend"), jsonx_get(m->json, "hooks"));
+	if (m->type == MSG_ANSWER && m->json)
+		view_count_hooks(s->view, jsonx_str(m->json, "backend"), jsonx_get(m->json, "hooks"));
+	if (m->type == MSG_BEGAN)
+		view_call_begins(s->view, m->shown, take_ptr(m->json));
+	if (m->type == MSG_ANSWER || m->type == MSG_ENDED)
 		view_call_ends(s->view, m->call->id);
+	if (m->type == MSG_ANSWER)
 		rpc_answer(s, m->call);
-		break;
-	case MSG_BACKEND:
+	if (m->type == MSG_BACKEND)
 		view_set_backend(s->view, m->name, take_ptr(m->json));
-		break;
-	case MSG_PROGRESS:
+	if (m->type == MSG_PROGRESS)
 		view_set_progress(s->view, m->name, take_ptr(m->json));
-		break;
-	case MSG_TICKED:
+	if (m->type == MSG_TICKED)
 		view_count_hooks(s->view, m->name, m->json);
-		break;
-	case MSG_EVENT:
+	if (m->type == MSG_EVENT) {
+		s->told = json_integer_value(m->json);
+		/* At the start nobody listens yet. */
 		if (s->server)
 			events_pump_all(s);
-		break;
-	case MSG_STOPPED:
-	case MSG_PARKED:
-	case MSG_CALL:
-	case MSG_PERIODIC:
-	case MSG_USAGE:
-	case MSG_CONF:
-	case MSG_STOP:
-		break;
 	}
 }
 
@@ -154,6 +146,7 @@ int one_thread_start(const char *conf_path, const char *directory, struct one_th
 		free(d);
 		return r;
 	}
+	d->s.told = store_durable_event(writer);
 	d->s.conf_path = conf_path;
 	d->s.conf = load(conf_path);
 	d->s.base = event_base_new();
