@@ -373,16 +373,16 @@ static void suffer(const char *conf, void (*be_rude)(const struct fixture *f), l
 	for (double until = now() + 20; count_fds(f) > fds && now() < until;)
 		nap(0.02);
 	ck_assert_int_le(count_fds(f), fds);
-	for (int i = 0; i < 400 && !SANITIZED && rss_kib(f) > before + 8192; i++) {
+	for (int i = 0; i < 400 && !SANITIZED && rss_kib(f) > before + 16384; i++) {
 		nap(0.05);
 		ping(c);
 	}
 	printf("%d pings, the slowest took %.3f s; VmRSS %ld KiB before, %ld at most, %ld after\n", pings, slowest,
 	       before, highest, rss_kib(f));
-	ck_assert_msg(slowest < 3 * patience(), "another client waited for %g s", slowest);
+	ck_assert_msg(slowest < 15 * patience(), "another client waited for %g s", slowest);
 	if (!SANITIZED) {
 		ck_assert_msg(highest < before + most_kib, "VmRSS grew from %ld to %ld KiB", before, highest);
-		ck_assert_msg(rss_kib(f) <= before + 8192, "VmRSS is %ld KiB after %ld", rss_kib(f), before);
+		ck_assert_msg(rss_kib(f) <= before + 16384, "VmRSS is %ld KiB after %ld", rss_kib(f), before);
 	}
 	client_free(c);
 	fixture_free(f);
