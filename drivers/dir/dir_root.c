@@ -205,14 +205,18 @@ static int open_subdirs(struct dir_root *r, struct error *e)
 }
 
 /* Before a call has changed anything: where it could not end, it does not begin. */
-static int check_writable(const struct dir_root *r, struct error *e)
+static int check_writable(const struct dir_backend *b, int fd, struct error *e)
 {
 	struct statvfs vfs;
 
-	if (fstatvfs(r->fd, &vfs) < 0)
+	if (fstatvfs(fd, &vfs) < 0)
 		return error_set(e, ERR_BACKEND_DOWN, errno, "root %s of backend \"%s\" cannot be looked at: %s",
-				 r->b->root, r->b->name, strerror(errno));
-	return vfs.f_flag & ST_RDONLY ? down(r->b, EROFS, e, "is mounted read-only: mount it for writing") : 0;
+				 b->root, b->name, strerror(errno));
+	if (!(vfs.f_flag & ST_RDONLY))
+		return 0;
+	return down(b, EROFS, e,
+		    "is mounted read-only: mount it for writing, or, under systemd, name it in ReadWritePaths= of the "
+		    "unit (see sharesd(8))");
 }
 
 int dir_root_open(const struct dir_backend *b, struct dir_root *ret, struct error *e)
@@ -220,7 +224,7 @@ int dir_root_open(const struct dir_backend *b, struct dir_root *ret, struct erro
 	_cleanup_root_ struct dir_root r = DIR_ROOT_INIT;
 	int n;
 
-	if ((n = open_marked(b, &r, e)) < 0 || (n = open_subdirs(&r, e)) < 0 || (n = check_writable(&r, e)) < 0)
+	if ((n = open_marked(b, &r, e)) < 0 || (n = open_subdirs(&r, e)) < 0 || (n = check_writable(b, r.fd, e)) < 0)
 		return n;
 	*ret = r;
 	r = DIR_ROOT_INIT;
@@ -305,7 +309,8 @@ int dir_root_make(const struct dir_backend *b, bool may_mark, struct error *e)
 	if (mark && (r = check_mark(b, mark, e)) < 0)
 		return r;
 	if (meta < 0) {
-		if ((r = make_private(root, DIR_META, e)) < 0 || (r = meta = open_meta(b, root, e)) < 0)
+		if ((r = check_writable(b, root, e)) < 0 || (r = make_private(root, DIR_META, e)) < 0 ||
+		    (r = meta = open_meta(b, root, e)) < 0)
 			return r;
 	} else if (!mark && (r = refuse_remains(b, meta, e)) < 0) {
 		return r;

@@ -166,6 +166,12 @@ START_TEST(first_connection_starts_it)
 	must_be_recorded(LOG_KIND_BACKEND_DOWN, "PRIORITY=4");
 	run("mkdir /srv/gone");
 	wait_status_line("2 of 2 backends up");
+	/* Where the unit lets nothing be written, the reason says what to do. */
+	run("mkdir -p /data/shares && sed -i s,/srv/gone,/data/shares, " CONF_FILE " && systemctl restart sharesd");
+	machine_wait(m, "sharesctl backend show gone | grep -q 'read-only.*ReadWritePaths='");
+	drop_in("[Service]\nReadWritePaths=/data/shares\n");
+	run("systemctl restart sharesd");
+	wait_status_line("2 of 2 backends up");
 	run("systemctl stop sharesd.service 2>/dev/null");
 	must_be_recorded(LOG_KIND_STOPPED, "");
 	expect("systemctl show -P Result sharesd", "success");
