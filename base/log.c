@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
@@ -72,6 +73,14 @@ static bool is_journal(const char *stream)
 void log_open(void)
 {
 	atomic_store(&to_journal, is_journal(getenv("JOURNAL_STREAM")));
+}
+
+void log_linger(void)
+{
+	static const struct timespec moment = { .tv_nsec = 200000000 };
+
+	if (atomic_load(&to_journal))
+		nanosleep(&moment, NULL);
 }
 
 void log_context(enum log_field field, const char *value)

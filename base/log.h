@@ -22,6 +22,9 @@ void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* Chooses journal or stderr. Without it: stderr. */
 void log_open(void);
+/* To be called by a process that ends right after a record that matters: for a moment it stays, since the journal looks
+ * whose record it was only when it takes it. Without a journal it does nothing. */
+void log_linger(void);
 
 enum log_field { LOG_CALL, LOG_BACKEND, LOG_OBJECT, LOG_HOOK, LOG_FIELD_COUNT };
 /* The thread's context: the text is copied; NULL clears. */

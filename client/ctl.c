@@ -12,7 +12,7 @@
 #define PROGRESS_AFTER 1.0 /* seconds: what is quicker shows no bar */
 #define PROGRESS_EVERY 0.5
 /* Restarts in a row that one call outlives. */
-#define TRIES 5
+#define TRIES 4
 
 bool ctl_colours(const struct ctl *c)
 {
@@ -33,9 +33,10 @@ static bool may_send_again(const struct connection *conn, const char *method, co
 {
 	bool reads = text_starts_with(method, "get_") || text_starts_with(method, "list_");
 
-	if (f->exit_code == failure_exit_code("shutting_down"))
-		return tries < TRIES;
-	return tries == 1 && connection_is_lost(conn) && (reads || jsonx_str(params, "request_id"));
+	if (tries == TRIES)
+		return false;
+	return f->exit_code == failure_exit_code("shutting_down") ||
+	       (connection_is_lost(conn) && (reads || jsonx_str(params, "request_id")));
 }
 
 /* Where the socket is systemd's the next daemon takes who waits there. */

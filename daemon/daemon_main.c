@@ -83,5 +83,7 @@ int main(int argc, char **argv)
 		fds[i] = SD_LISTEN_FDS_START + i;
 	r = loop_run(args.conf, conf, fds, n_fds > 16 ? 16 : n_fds);
 	conf_unref(conf);
+	if (r < 0)
+		log_linger();
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
