@@ -29,7 +29,7 @@ static const struct {
 
 /* Seconds: each backend's timer a little after the one before, since a timer finding a long queue leaves its turn out.
  */
-#define STATS_INTERVAL 2.0
+#define STATS_INTERVAL 3.0
 #define STATS_STEP     0.002
 
 struct host {
@@ -249,7 +249,7 @@ static bool all_were_published(struct hosts *all)
 
 static void wait_for_timers(struct hosts *all, double started)
 {
-	double until = now() + 30, left = started + STATS_INTERVAL + STATS_STEP * (double)all->n - now();
+	double until = now() + 60, left = started + STATS_INTERVAL + STATS_STEP * (double)all->n - now();
 
 	if (left > 0)
 		nap(left);
@@ -264,7 +264,7 @@ static void wait_for_timers(struct hosts *all, double started)
 /* Backends whose first init_host fails come up by the timer's, a second later. */
 static void wait_until_up(struct hosts *all)
 {
-	double until = now() + 20;
+	double until = now() + 60;
 
 	for (size_t i = 0; i < all->n; i++) {
 		bool up = false;
@@ -317,7 +317,7 @@ static void run_hosts(struct hosts *all)
 	for (size_t i = 0; i < all->n; i++) {
 		ask_host(all, i, INIT_CLIENT);
 		ask_host(all, i, PUBLISH_CLIENT);
-		if (i % 40 == 0)
+		if (i % 10 == 0)
 			fetch(all);
 	}
 	wait_for_timers(all, started);
@@ -338,7 +338,7 @@ static void run_hosts(struct hosts *all)
 /* ---- what runs ---- */
 
 enum {
-	HOSTS = 240
+	HOSTS = 120
 }; /* backends of one daemon: twice as many calls as it keeps records of are in flight between fetches */
 
 struct walk {
