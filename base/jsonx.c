@@ -126,9 +126,9 @@ size_t jsonx_size(const json_t *j)
 	return size;
 }
 
-static char *dump(const json_t *j, size_t flags)
+char *jsonx_canonical(const json_t *j)
 {
-	char *text = json_dumps(j ? j : json_null(), flags | JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = json_dumps(j ? j : json_null(), JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
 
 	if (!text) {
 		/* A value that holds itself, or text that is not UTF-8 put in past every check. */
@@ -136,16 +136,6 @@ static char *dump(const json_t *j, size_t flags)
 		abort();
 	}
 	return text;
-}
-
-char *jsonx_dump(const json_t *j)
-{
-	return dump(j, 0);
-}
-
-char *jsonx_canonical(const json_t *j)
-{
-	return dump(j, JSON_SORT_KEYS);
 }
 
 void jsonx_merge(json_t *to, const json_t *from)

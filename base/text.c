@@ -173,12 +173,18 @@ bool text_is_uuid(const char *s)
 void text_make_uuid(char ret[37])
 {
 	static const char digits[] = "0123456789abcdef";
+	struct timespec ts;
+	uint64_t ms;
 	unsigned char b[16];
 	char *p = ret;
 
 	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
 		abort(); /* cannot fail for so few bytes on any kernel that has the call */
-	b[6] = (b[6] & 0x0f) | 0x40;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	for (int i = 0; i < 6; i++)
+		b[i] = (unsigned char)(ms >> (40 - 8 * i));
+	b[6] = (b[6] & 0x0f) | 0x70;
 	b[8] = (b[8] & 0x3f) | 0x80;
 	for (size_t i = 0; i < sizeof(b); i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)

@@ -121,9 +121,12 @@ static void tell_of_hooks(struct engine *en, const struct backend *b, const json
 
 void backend_show_hooks(struct engine *en, struct backend *b)
 {
-	_cleanup_json_ json_t *hooks = b->hooks ? hook_set_describe(b->hooks) : NULL;
+	_cleanup_json_ json_t *hooks = NULL;
 
-	if (!hooks || (b->shown_hooks && json_equal(hooks, b->shown_hooks)))
+	if (!hook_set_changes(b->hooks))
+		return;
+	hooks = hook_set_describe(b->hooks);
+	if (b->shown_hooks && json_equal(hooks, b->shown_hooks))
 		return;
 	tell_of_hooks(en, b, hooks);
 	json_decref(b->shown_hooks);

@@ -165,7 +165,7 @@ json_t *call_context_json(const struct call *c)
 	json_object_set_new(j, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
 	json_object_set_new(j, "user", jsonx_string(c->who.user));
 	json_object_set_new(j, "gid", c->who.known ? json_integer(c->who.gid) : json_null());
-	json_object_set_new(j, "groups", c->who.groups ? json_deep_copy(c->who.groups) : json_array());
+	json_object_set_new(j, "groups", c->who.groups ? json_incref(c->who.groups) : json_array());
 	json_object_set_new(j, "pid", c->who.known && c->who.pid ? json_integer(c->who.pid) : json_null());
 	return j;
 }

@@ -82,23 +82,24 @@ struct call {
 	json_t *objects; /* for hooks: what the call names, whole, as it was before; NULL when no hook wants it */
 	json_t *shown;   /* the share or snapshot as it was last read for an event: also the answer, until it changes */
 	json_t *events;  /* to be committed with the result: [{"type","object"}] */
+	int64_t seq;     /* of its row in the store; 0: there is none */
 	struct hook_set *hook_set; /* of the backend when the call began: a reload keeps it until the call has ended */
 	struct hook_run *hooks;
 	json_t *hook_context, *hook_backend;
-	json_t *record; /* as list_calls shows it */
+	json_t *record; /* for list_calls, beside what its row holds */
 	/* Last of all, before the call goes back: what the daemon does for itself with the result. */
 	void (*after)(struct engine *en, struct call *c);
 	struct work *work;
 	const char *slot; /* whose long work it is */
 	bool committed;   /* the intent is durable */
 	bool undecided;   /* its backend went away in the middle: its intent stays, for the next init_host */
-	bool recorded;    /* one without an intent: its row is in the store */
 	bool dry_run;     /* pre hooks and the driver's look, nothing else */
 	bool answered;    /* `answer` (or `err`) holds: nothing more to do */
 	bool recovering;
-	bool moot;      /* recovery: its object is gone, no step may run */
-	bool forgotten; /* nothing was changed: its request_id is free for another try */
-	bool replayed;  /* the answer is that of an earlier call */
+	bool moot;       /* recovery: its object is gone, no step may run */
+	bool forgotten;  /* nothing was changed: its request_id is free for another try */
+	bool ends_later; /* the store learns its end with the next transaction */
+	bool replayed;   /* the answer is that of an earlier call */
 	char started_at[32], ended_at[32];
 	double ended;
 

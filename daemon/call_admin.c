@@ -126,7 +126,7 @@ const struct call_ops ops_set_metadata = { .resolve = metadata_resolve,
 /* A call on it was cut off by a crash: the next init_host of its backend decides, whatever is written here. */
 static int need_decided(struct engine *en, const struct call *c, struct error *e)
 {
-	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "state", "intent"), *rows = NULL;
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:n}", "state", "intent", "ended_at"), *rows = NULL;
 	const char *share = jsonx_str(c->share, "id");
 	size_t i;
 	json_t *row;

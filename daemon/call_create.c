@@ -320,28 +320,41 @@ static void merge_metadata(struct call *c)
 	json_object_set_new(c->results, "metadata", all);
 }
 
+/* The rows are ours, made a moment ago: what is written is also how they read now. */
+static int settle_rows(struct engine *en, struct call *c, struct error *e)
+{
+	_cleanup_json_ json_t *instance =
+		jsonx_pack("{s:s,s:n,s:O}", "status", "available", "status_reason", "export_locations",
+			   json_object_get(c->results, "export_locations"));
+	_cleanup_json_ json_t *share = jsonx_pack("{s:O}", "metadata", json_object_get(c->results, "metadata"));
+	int r;
+
+	if (jsonx_get(c->results, "provider_location"))
+		json_object_set(instance, "provider_location", json_object_get(c->results, "provider_location"));
+	if ((r = set_instance(en, c, json_incref(instance), e)) < 0)
+		return r;
+	json_object_update(c->instance, instance);
+	if (json_equal(jsonx_get(c->share, "metadata"), json_object_get(share, "metadata")))
+		return 0;
+	if ((r = set_share(en, c, json_incref(share), e)) < 0)
+		return r;
+	json_object_update(c->share, share);
+	return 0;
+}
+
 static int create_settle(struct engine *en, struct call *c, struct error *e)
 {
-	json_t *fields;
 	int r;
 
 	/* A copy went on for a while: others may have changed the row. */
 	if (c->snapshot && (r = reload_rows(en, c, e)) < 0)
 		return r;
 	merge_metadata(c);
-	fields = jsonx_pack("{s:s,s:n,s:O}", "status", "available", "status_reason", "export_locations",
-			    json_object_get(c->results, "export_locations"));
-	if (jsonx_get(c->results, "provider_location"))
-		json_object_set(fields, "provider_location", json_object_get(c->results, "provider_location"));
-	/* The rows are ours, made a moment ago: what is written is also how they read now. */
-	json_object_update(c->instance, fields);
-	if ((r = set_instance(en, c, fields, e)) < 0)
+	if ((r = settle_rows(en, c, e)) < 0)
 		return r;
-	if (!json_equal(jsonx_get(c->share, "metadata"), jsonx_get(c->results, "metadata")) &&
-	    (r = set_share(en, c, jsonx_pack("{s:O}", "metadata", json_object_get(c->results, "metadata")), e)) < 0)
-		return r;
-	json_object_set(c->share, "metadata", json_object_get(c->results, "metadata"));
-	share_event(en, c);
+	call_forget_shown(c);
+	c->shown = object_new_share(c->share, c->instance);
+	call_event(c, "share.available", json_incref(c->shown));
 	return 0;
 }
 

@@ -223,6 +223,7 @@ static int commit_intent(struct engine *en, struct call *c, struct error *e)
 	if ((c->method->ops->intend && (r = c->method->ops->intend(en, c, e)) < 0) ||
 	    (r = record_insert_intent(en, c, e)) < 0 || (r = store_commit(en->st, true, e)) < 0) {
 		store_rollback(en->st);
+		c->seq = 0;
 		return r;
 	}
 	c->committed = true;
@@ -304,14 +305,17 @@ static int keep_for_replay(struct engine *en, struct call *c, struct error *e)
  */
 static int commit_result(struct engine *en, struct call *c, struct error *e)
 {
+	int64_t seq = c->seq;
 	int r;
 
 	set_phase(c, CALL_STORE);
 	if ((r = store_begin(en->st, e)) < 0)
 		return r;
 	if ((r = keep_for_replay(en, c, e)) < 0 || (r = write_result(en, c, e)) < 0 ||
-	    (r = store_commit(en->st, true, e)) < 0)
+	    (r = store_commit(en->st, true, e)) < 0) {
 		store_rollback(en->st);
+		c->seq = seq;
+	}
 	return r;
 }
 
@@ -338,6 +342,10 @@ static int amend(struct engine *en, struct call *c, const json_t *changed, struc
 {
 	int r;
 
+	if (!changed && c->result == 0) {
+		record_end(c);
+		return record_write_later(en, c, e);
+	}
 	if ((r = store_begin(en->st, e)) < 0)
 		return r;
 	if (changed && c->method->ops->amend && (r = c->method->ops->amend(en, c, changed, e)) < 0)

@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How long the end of a call waits for another call whose transaction takes it along. */
+#define SETTLE_MS 10
+
 struct engine *engine_new(struct store *st, struct queue *in, struct queue *out, struct conf *conf)
 {
 	struct engine *en = xcalloc(1, sizeof *en);
@@ -137,6 +140,14 @@ static size_t collect_fds(const struct engine *en, struct pollfd **fds)
 	return n;
 }
 
+static void settle(struct engine *en)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	if (store_settle(en->st, &e) < 0)
+		log_warning("the end of the last call could not be stored and waits for the next one: %s", e.message);
+}
+
 static void wait_for_something(struct engine *en)
 {
 	_cleanup_free_ struct pollfd *fds = NULL;
@@ -149,7 +160,8 @@ static void wait_for_something(struct engine *en)
 
 		ended = ended || work_poll_fds(c->work, none) == 0;
 	}
-	poll(fds, n, ended ? 0 : -1);
+	if (poll(fds, n, ended ? 0 : store_is_settled(en->st) ? -1 : SETTLE_MS) == 0 && !ended)
+		settle(en);
 }
 
 /* ---- messages ---- */

@@ -38,11 +38,19 @@ struct running {
 
 /* ---- from the call thread ---- */
 
+static void tell_events(struct service *s, int64_t upto)
+{
+	if (upto == 0)
+		return;
+	s->told = upto;
+	events_pump_all(s);
+}
+
 static void take_answer(struct service *s, struct message *m)
 {
-	if (m->json)
-		view_count_hooks(s->view, jsonx_str(m->json, "backend"), jsonx_get(m->json, "hooks"));
-	view_call_ends(s->view, m->call->id);
+	tell_events(s, m->told);
+	view_count_hooks(s->view, m->name, m->json);
+	view_call_ends(s->view, m->call);
 	rpc_answer(s, m->call);
 }
 
@@ -67,7 +75,7 @@ static void take_message(struct running *run, struct message *m)
 		view_call_begins(s->view, m->shown, take_ptr(m->json));
 		break;
 	case MSG_ENDED:
-		view_call_ends(s->view, m->call->id);
+		view_call_ends(s->view, m->call);
 		break;
 	case MSG_BACKEND:
 		take_backend(s, m);
@@ -84,8 +92,7 @@ static void take_message(struct running *run, struct message *m)
 		event_active(run->flush, EV_TIMEOUT, 0);
 		break;
 	case MSG_EVENT:
-		s->told = json_integer_value(m->json);
-		events_pump_all(s);
+		tell_events(s, m->told);
 		break;
 	case MSG_PARKED:
 	case MSG_CALL:

@@ -195,7 +195,7 @@ static int rules_status(struct store *st, const char *instance_id, const char **
 	return 0;
 }
 
-int object_share(struct store *st, const json_t *row, json_t **ret, struct error *e)
+static json_t *share_json(const json_t *row, const json_t *instances, const json_t *active, const char *rules)
 {
 	static const char *const shown[] = { "id",
 					     "name",
@@ -213,29 +213,41 @@ int object_share(struct store *st, const json_t *row, json_t **ret, struct error
 	static const char *const of_instance[] = {
 		"backend", "status", "status_reason", "used_bytes", "used_at", NULL
 	};
-	const char *id = jsonx_str(row, "id"), *status = NULL;
-	_cleanup_json_ json_t *instances = NULL, *o = json_object();
-	json_t *active = NULL, *list, *i_row, *warnings;
+	json_t *o = json_object(), *list = json_array(), *warnings = jsonx_get(row, "warnings"), *i_row;
 	size_t i;
-	int r;
 
-	if ((r = instances_of(st, id, &instances, &active, e)) < 0 ||
-	    (r = rules_status(st, jsonx_str(active, "id"), &status, e)) < 0)
-		return r;
 	copy_members(o, row, shown);
 	copy_members(o, active, of_instance);
 	if (!jsonx_get(o, "metadata"))
 		json_object_set_new(o, "metadata", json_object());
 	json_object_set_new(o, "progress", json_null());
 	show_locations(o, active);
-	json_object_set_new(o, "access_rules_status", json_string(status));
-	warnings = jsonx_get(row, "warnings");
+	json_object_set_new(o, "access_rules_status", json_string(rules));
 	json_object_set_new(o, "warnings", warnings ? json_incref(warnings) : json_array());
-	list = json_array();
 	json_array_foreach(instances, i, i_row) json_array_append_new(list, object_instance(i_row));
 	json_object_set_new(o, "instances", list);
-	*ret = take_ptr(o);
+	return o;
+}
+
+int object_share(struct store *st, const json_t *row, json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *instances = NULL;
+	const char *rules = NULL;
+	json_t *active = NULL;
+	int r;
+
+	if ((r = instances_of(st, jsonx_str(row, "id"), &instances, &active, e)) < 0 ||
+	    (r = rules_status(st, jsonx_str(active, "id"), &rules, e)) < 0)
+		return r;
+	*ret = share_json(row, instances, active, rules);
 	return 0;
+}
+
+json_t *object_new_share(const json_t *row, const json_t *instance)
+{
+	_cleanup_json_ json_t *instances = jsonx_pack("[O]", instance);
+
+	return share_json(row, instances, instance, "active");
 }
 
 int object_share_by_id(struct store *st, const char *id, json_t **ret, struct error *e)
@@ -337,13 +349,17 @@ json_t *object_share_server(const json_t *row)
 
 json_t *object_call(const json_t *row)
 {
-	json_t *record = jsonx_get(row, "record"), *o = record ? json_copy(record) : json_object();
+	static const char *const shown[] = { "id",         "method",     "origin",      "parent_call_id",
+					     "request_id", "backend",    "object_kind", "object_id",
+					     "uid",        "started_at", NULL };
+	json_t *record = jsonx_get(row, "record"), *o = json_object();
 	const char *state = jsonx_str(row, "state");
+	bool ended = strcmp(state, "done") == 0 || strcmp(state, "interrupted") == 0;
 
-	/* What the record cannot know, since it was written before: how far the call came. */
-	if (state && strcmp(state, "done") != 0)
-		json_object_set_new(o, "state",
-				    json_string(strcmp(state, "interrupted") == 0 ? "interrupted" : "unfinished"));
+	copy_members(o, row, shown);
+	if (record)
+		json_object_update(o, record);
+	json_object_set_new(o, "state", json_string(ended ? state : "unfinished"));
 	return o;
 }
 

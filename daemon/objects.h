@@ -19,6 +19,8 @@ int object_snapshot_instance_of(struct store *st, const char *snapshot_id, const
 
 /* From rows to what is answered. */
 int object_share(struct store *st, const json_t *row, json_t **ret, struct error *e);
+/* The same of a share just made, which has no rules and no other instance: nothing is read. */
+json_t *object_new_share(const json_t *row, const json_t *instance);
 int object_snapshot(struct store *st, const json_t *row, json_t **ret, struct error *e);
 int object_access(struct store *st, const json_t *row, json_t **ret, struct error *e);
 json_t *object_instance(const json_t *row);

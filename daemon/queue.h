@@ -16,11 +16,12 @@ enum message_type {
 	MSG_CONF,     /* conf: take it into use */
 	MSG_STOP,     /* refuse what is queued, end long work, return */
 	/* call thread to loop */
-	MSG_ANSWER, /* call: done, with its answer; json: its record, or NULL when this is not its end */
+	/* call: done, with its answer; at its end also name and json, the backend and what its hooks did */
+	MSG_ANSWER,
 	MSG_BEGAN,  /* shown: a call that the loop has not made; json: what list_calls shows of it */
 	MSG_ENDED,  /* call: one of the daemon's own, which has no answer */
 	MSG_PARKED, /* name: id of a call whose long work goes on */
-	MSG_EVENT,  /* json: the seq up to which events may be told. To the call thread: name and json, one to be stored
+	MSG_EVENT,  /* told: the seq up to which events may be told. To the call thread: name and json, one to be stored
 		     */
 	MSG_BACKEND,  /* name, json: how it looks now; json NULL: gone */
 	MSG_PROGRESS, /* name: object id; json: {"percent","bytes"} or NULL at the end */
@@ -36,6 +37,8 @@ struct message {
 	struct call *call;
 	const struct call *shown; /* not the message's */
 	struct conf *conf;
+	int64_t told; /* events may be told up to this one; in MSG_ANSWER before the answer, or 0: there are no new ones
+		       */
 };
 
 struct queue;

@@ -380,22 +380,6 @@ int read_get_hook(struct reader *rd, const json_t *params, json_t **ret, struct 
 
 /* ---- calls ---- */
 
-/* A call without a record was cut off by a crash and is not decided yet. */
-static json_t *call_of_row(const json_t *row)
-{
-	static const char *const shown[] = { "id",        "method", "origin",     "backend",    "object_kind",
-					     "object_id", "uid",    "request_id", "started_at", NULL };
-	json_t *o = object_call(row);
-
-	for (const char *const *k = shown; *k; k++)
-		if (!json_object_get(o, *k)) {
-			json_t *v = json_object_get(row, *k);
-
-			json_object_set_new(o, *k, v ? json_incref(v) : json_null());
-		}
-	return o;
-}
-
 /* Calls under way have no place in the store's order: a cursor "live:N" counts through them, behind all others. */
 static int64_t live_cursor(const json_t *params)
 {
@@ -419,8 +403,10 @@ static json_t *live_page(struct page *p, const json_t *live, size_t from)
 static int make_ended_call(struct reader *rd, const json_t *row, json_t **ret, struct error *e)
 {
 	(void)e;
-	if (!view_has_call(rd->service->view, jsonx_str(row, "id")))
-		*ret = call_of_row(row);
+	if (view_has_call(rd->service->view, jsonx_str(row, "id")))
+		return 0;
+	*ret = object_call(row);
+	view_fill_end(rd->service->view, *ret);
 	return 0;
 }
 

@@ -57,28 +57,18 @@ static void log_end(const struct call *c, double seconds)
 		log_record(level_of(c), id, fields, "%s by %s: ok after %.1f ms", c->method->name, by, seconds * 1000);
 }
 
+/* What list_calls shows and no column of the row holds. */
 static json_t *record_json(const struct call *c)
 {
-	json_t *r;
+	json_t *r = jsonx_pack("{s:o,s:o,s:o,s:o,s:s,s:s,s:f,s:b,s:s}", "request_id", jsonx_string(c->request_id),
+			       "user", jsonx_string(c->who.user), "gid", number_or_null(c->who.known, c->who.gid),
+			       "pid", number_or_null(c->who.known && c->who.pid, c->who.pid), "queued_at", c->queued_at,
+			       "ended_at", c->ended_at, "duration_ms",
+			       (double)(long long)((c->ended - c->started) * 1e6) / 1e3, "skip_hooks", c->skip_hooks,
+			       "outcome", outcome_word(c));
 
-	r = jsonx_pack("{s:s,s:s,s:s,s:o,s:o,s:s}", "id", c->id, "method", c->method->name, "origin",
-		       hook_origin_name(c->origin), "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL),
-		       "request_id", jsonx_string(c->request_id), "state", "done");
-	json_object_set_new(r, "backend", jsonx_string(c->backend ? c->backend->name : NULL));
-	json_object_set_new(r, "object_kind", jsonx_string(c->object_kind));
-	json_object_set_new(r, "object_id", jsonx_string(c->object_id));
-	json_object_set_new(r, "uid", number_or_null(c->who.known, c->who.uid));
-	json_object_set_new(r, "user", jsonx_string(c->who.user));
-	json_object_set_new(r, "gid", number_or_null(c->who.known, c->who.gid));
-	json_object_set_new(r, "pid", number_or_null(c->who.known && c->who.pid, c->who.pid));
-	json_object_set_new(r, "queued_at", json_string(c->queued_at));
-	json_object_set_new(r, "started_at", json_string(c->started_at));
-	json_object_set_new(r, "ended_at", json_string(c->ended_at));
-	json_object_set_new(r, "duration_ms", json_real((double)(long long)((c->ended - c->started) * 1e6) / 1e3));
-	json_object_set_new(r, "skip_hooks", json_boolean(c->skip_hooks));
-	json_object_set_new(r, "outcome", json_string(outcome_word(c)));
 	json_object_set_new(r, "error", c->result < 0 ? error_to_json(&c->err) : json_null());
-	json_object_set_new(r, "hooks", c->hooks ? json_deep_copy(hook_run_outcomes(c->hooks)) : json_array());
+	json_object_set_new(r, "hooks", c->hooks ? json_incref(hook_run_outcomes(c->hooks)) : json_array());
 	return r;
 }
 
@@ -115,7 +105,7 @@ int record_insert_intent(struct engine *en, struct call *c, struct error *e)
 	}
 	json_object_set(row, "request", c->params);
 	json_object_set_new(row, "intent", c->intent ? json_incref(c->intent) : json_object());
-	return store_insert(en->st, STORE_CALLS, row, NULL, e);
+	return store_insert(en->st, STORE_CALLS, row, &c->seq, e);
 }
 
 /* ---- events ---- */
@@ -123,20 +113,17 @@ int record_insert_intent(struct engine *en, struct call *c, struct error *e)
 static int store_event(struct engine *en, struct call *c, json_t *event, struct error *e)
 {
 	_cleanup_json_ json_t *row = NULL;
-	char id[37], now[32];
+	char now[32];
 	int64_t seq;
 	int r;
 
-	text_make_uuid(id);
 	text_now(now);
-	row = jsonx_pack("{s:s,s:s,s:s,s:O,s:o,s:o}", "id", id, "time", now, "type", jsonx_str(event, "type"), "object",
+	row = jsonx_pack("{s:s,s:O,s:O,s:o,s:o}", "time", now, "type", json_object_get(event, "type"), "object",
 			 json_object_get(event, "object"), "call_id", jsonx_string(c ? c->id : NULL), "uid",
 			 number_or_null(c && c->who.known, c ? c->who.uid : 0));
 	if ((r = store_insert(en->st, STORE_EVENTS, row, &seq, e)) < 0)
 		return r;
-	json_object_set_new(event, "id", json_string(id));
 	json_object_set_new(event, "seq", json_integer(seq));
-	json_object_set_new(event, "time", json_string(now));
 	return 0;
 }
 
@@ -145,7 +132,7 @@ static int update_event(struct engine *en, json_t *event, struct error *e)
 	_cleanup_json_ json_t *fields = jsonx_pack("{s:O}", "object", json_object_get(event, "object"));
 
 	json_object_del(event, "dirty");
-	return store_update(en->st, STORE_EVENTS, jsonx_str(event, "id"), fields, e);
+	return store_update_seq(en->st, STORE_EVENTS, jsonx_int(event, "seq"), fields, e);
 }
 
 static int store_events(struct engine *en, struct call *c, struct error *e)
@@ -188,7 +175,7 @@ static void announce(struct engine *en)
 {
 	struct message *m = message_new(MSG_EVENT);
 
-	m->json = json_integer(store_durable_event(en->st));
+	m->told = store_durable_event(en->st);
 	queue_push(en->out, m);
 }
 
@@ -209,13 +196,15 @@ void record_event(struct engine *en, const char *type, json_t *object)
 
 int record_write(struct engine *en, struct call *c, const char *state, struct error *e)
 {
-	bool is_there = c->committed || c->recorded;
 	_cleanup_json_ json_t *row = NULL;
 	int r;
 
 	if ((r = store_events(en, c, e)) < 0)
 		return r;
-	row = is_there ? jsonx_pack("{s:s}", "state", state) : row_of(c, state);
+	/* What a crash would need is not needed any more, but to know the same request again. */
+	row = c->seq ? jsonx_pack("{s:s,s:n}", "state", state, "intent") : row_of(c, state);
+	if (c->seq && !c->request_id)
+		json_object_set_new(row, "request", json_null());
 	/* Only a call with a request_id can be asked for again. */
 	if (c->committed && c->request_id)
 		json_object_set_new(row, "outcome", outcome_json(c));
@@ -225,11 +214,22 @@ int record_write(struct engine *en, struct call *c, const char *state, struct er
 	if (!c->record)
 		stop_clock(c);
 	json_object_set_new(row, "record", c->record ? json_incref(c->record) : record_json(c));
-	json_object_set_new(row, "ended_at", json_string(c->ended_at));
-	if (is_there)
-		return store_update(en->st, STORE_CALLS, c->id, row, e);
-	c->recorded = true;
-	return store_insert(en->st, STORE_CALLS, row, NULL, e);
+	if (strcmp(state, "post_hooks") != 0)
+		json_object_set_new(row, "ended_at", json_string(c->ended_at));
+	if (c->seq)
+		return store_update_seq(en->st, STORE_CALLS, c->seq, row, e);
+	return store_insert(en->st, STORE_CALLS, row, &c->seq, e);
+}
+
+int record_write_later(struct engine *en, struct call *c, struct error *e)
+{
+	/* A deep copy: the record itself goes to the loop. */
+	json_t *fields = jsonx_pack("{s:s,s:o,s:s}", "state", "done", "record", json_deep_copy(c->record), "ended_at",
+				    c->ended_at);
+	int r = store_update_later(en->st, STORE_CALLS, c->seq, fields, e);
+
+	c->ends_later = r == 0;
+	return r;
 }
 
 void record_add_hooks(struct engine *en, struct call *c)
@@ -237,9 +237,9 @@ void record_add_hooks(struct engine *en, struct call *c)
 	_cleanup_error_ struct error e = ERROR_INIT;
 	_cleanup_json_ json_t *fields = NULL;
 
-	json_object_set_new(c->record, "hooks", json_deep_copy(hook_run_outcomes(c->hooks)));
+	/* The list of outcomes in it is the runner's, which has grown. */
 	fields = jsonx_pack("{s:O}", "record", c->record);
-	if (store_begin(en->st, &e) < 0 || store_update(en->st, STORE_CALLS, c->id, fields, &e) < 0 ||
+	if (store_begin(en->st, &e) < 0 || store_update_seq(en->st, STORE_CALLS, c->seq, fields, &e) < 0 ||
 	    store_commit(en->st, false, &e) < 0) {
 		store_rollback(en->st);
 		log_warning("the record of %s lacks what its error hooks did: %s", c->method->name, e.message);
@@ -253,36 +253,43 @@ void record_store_only(struct engine *en, struct call *c)
 
 	if (store_begin(en->st, &e) < 0 || record_write(en, c, "done", &e) < 0 || store_commit(en->st, tells, &e) < 0) {
 		store_rollback(en->st);
+		c->seq = 0;
 		log_warning("the record of %s could not be stored: %s", c->method->name, e.message);
 	}
 }
 
 void record_send(struct engine *en, struct call *c, bool whole)
 {
-	struct message *m;
+	struct message *m = message_new(MSG_ANSWER);
 
-	if (whole && json_array_size(c->events))
-		announce(en);
-	m = message_new(MSG_ANSWER);
-	m->json = whole ? take_ptr(c->record) : NULL;
 	m->call = c;
+	/* A call within it may have taken its end along. */
+	c->ends_later = c->ends_later && store_waits_for(en->st, STORE_CALLS, c->seq);
+	m->told = whole && json_array_size(c->events) ? store_durable_event(en->st) : 0;
+	if (whole && c->backend) {
+		m->name = xstrdup(c->backend->name);
+		m->json = json_incref(jsonx_get(c->record, "hooks"));
+	}
 	queue_push(en->out, m);
 }
 
 int record_mark_interrupted(struct engine *en, struct error *e)
 {
-	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "state", "post_hooks"), *rows = NULL;
-	_cleanup_json_ json_t *fields = jsonx_pack("{s:s}", "state", "interrupted");
+	char now[32];
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:n}", "state", "post_hooks", "ended_at"), *rows = NULL;
+	_cleanup_json_ json_t *fields = NULL;
 	json_t *row;
 	size_t i;
 	int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
 
 	if (r < 0 || json_array_size(rows) == 0)
 		return r;
+	text_now(now);
+	fields = jsonx_pack("{s:s,s:s}", "state", "interrupted", "ended_at", now);
 	if ((r = store_begin(en->st, e)) < 0)
 		return r;
 	json_array_foreach(rows, i,
-			   row) if ((r = store_update(en->st, STORE_CALLS, jsonx_str(row, "id"), fields, e)) < 0)
+			   row) if ((r = store_update_seq(en->st, STORE_CALLS, jsonx_int(row, "seq"), fields, e)) < 0)
 	{
 		store_rollback(en->st);
 		return r;

@@ -8,6 +8,8 @@
 int record_insert_intent(struct engine *en, struct call *c, struct error *e);
 /* Inside a transaction: outcome, record and events, whether there is a row already or not. */
 int record_write(struct engine *en, struct call *c, const char *state, struct error *e);
+/* The end of a call whose hooks changed nothing more: with the next transaction. Until then the loop knows it. */
+int record_write_later(struct engine *en, struct call *c, struct error *e);
 /* A transaction of its own, not durable, for calls that changed nothing. */
 void record_store_only(struct engine *en, struct call *c);
 /* The hooks that were told after the record was written; lost in a crash. */

@@ -55,6 +55,7 @@ static struct call *call_from_row(const json_t *row)
 	c->who.uid = (uid_t)jsonx_int(row, "uid");
 	c->params = jsonx_get(row, "request") ? json_deep_copy(jsonx_get(row, "request")) : json_object();
 	c->intent = jsonx_get(row, "intent") ? json_deep_copy(jsonx_get(row, "intent")) : json_object();
+	c->seq = jsonx_int(row, "seq");
 	c->recovering = true;
 	c->committed = true;
 	return c;
@@ -183,26 +184,21 @@ static int is_parked(struct engine *en, const char *id)
 
 int recover_backend(struct engine *en, struct call *host, json_t **ret, struct error *e)
 {
-	static const char *const states[] = { "intent", "working" };
-	_cleanup_json_ json_t *list = json_array();
+	_cleanup_json_ json_t *where =
+		jsonx_pack("{s:s,s:s,s:n}", "backend", host->backend->name, "state", "intent", "ended_at");
+	_cleanup_json_ json_t *list = json_array(), *rows = NULL;
+	json_t *row;
+	size_t i;
+	int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
 
-	for (size_t s = 0; s < 2; s++) {
-		_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:s}", "backend", host->backend->name, "state",
-							  states[s]),
-				      *rows = NULL;
-		json_t *row;
-		size_t i;
-		int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
-
-		if (r < 0)
+	if (r < 0)
+		return r;
+	json_array_foreach(rows, i, row)
+	{
+		if (is_parked(en, jsonx_str(row, "id")))
+			continue;
+		if ((r = recover_row(en, host, row, list, e)) < 0)
 			return r;
-		json_array_foreach(rows, i, row)
-		{
-			if (is_parked(en, jsonx_str(row, "id")))
-				continue;
-			if ((r = recover_row(en, host, row, list, e)) < 0)
-				return r;
-		}
 	}
 	*ret = take_ptr(list);
 	return 0;

@@ -162,14 +162,14 @@ static void remember(struct conn *conn, struct call *c, const json_t *id, struct
 	c->token = p->token;
 }
 
-/* 1: under way. Negative: refused. */
+/* 1: under way. Negative: refused. Takes params: they go to the other thread. */
 static int start_call(struct service *s, struct conn *conn, const struct method *m, json_t *params, const json_t *id,
 		      struct batch *b, struct error *e)
 {
 	struct call *c = call_new(m, HOOK_ORIGIN_CLIENT);
 	int r = take_common(c, params, conn, e);
 
-	c->params = json_deep_copy(params);
+	c->params = params;
 	requester_copy(&c->who, conn_who(conn));
 	if (r == 0) {
 		remember(conn, c, id, b);
@@ -217,7 +217,7 @@ static int dispatch(struct service *s, struct conn *conn, const json_t *req, con
 		return r;
 	if (m->kind == METHOD_READ)
 		return read_at_once(m, &rd, params, ret, e);
-	return start_call(s, conn, m, params, id, b, e);
+	return start_call(s, conn, m, take_ptr(params), id, b, e);
 }
 
 /* true: answered, or nothing to answer. false: under way. */

@@ -2,7 +2,6 @@
 
 #include "base/jsonx.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "daemon/store_value.h"
 
 #include <errno.h>
@@ -34,15 +33,16 @@ static int bind_column(struct store *st, sqlite3_stmt *s, int at, enum store_tab
 	return code == SQLITE_OK ? 0 : store_fail(st, e);
 }
 
-/* Every member of a row must be a column, and seq is never given. */
-static int columns_of(enum store_table t, const json_t *row, uint32_t *ret, struct error *e)
+/* The members in the order of the columns: every one must be a column, and seq is never given. */
+static int columns_of(enum store_table t, const json_t *row, const json_t *values[STORE_COLUMNS_MAX], uint32_t *ret,
+		      struct error *e)
 {
 	const struct store_schema *s = &store_schemas[t];
 	size_t found = 0;
 	uint32_t set = 0;
 
-	for (unsigned i = STORE_ID; i < s->count; i++)
-		if (json_object_get(row, s->columns[i].name)) {
+	for (unsigned i = STORE_FIRST; i < s->count; i++)
+		if ((values[i] = json_object_get(row, s->columns[i].name))) {
 			set |= 1u << i;
 			found++;
 		}
@@ -79,16 +79,18 @@ static int read_row(struct store *st, sqlite3_stmt *s, enum store_table t, json_
 
 /* ---- changes ---- */
 
-static int insert(struct store *st, enum store_table t, const json_t *row, int64_t *ret_seq, struct error *e)
+int store_insert(struct store *st, enum store_table t, const json_t *row, int64_t *ret_seq, struct error *e)
 {
 	_cleanup_statement_ sqlite3_stmt *s = NULL;
-	const struct store_schema *schema = &store_schemas[t];
-	int r = store_statement(st, &(struct sql_key){ .kind = SQL_INSERT, .table = t }, &s, e);
+	const json_t *values[STORE_COLUMNS_MAX];
+	uint32_t set;
+	int r;
 
-	if (r < 0)
+	if ((r = store_may_write(st, e)) < 0 || (r = columns_of(t, row, values, &set, e)) < 0 ||
+	    (r = store_statement(st, &(struct sql_key){ .kind = SQL_INSERT, .table = t }, &s, e)) < 0)
 		return r;
-	for (unsigned i = STORE_ID; i < schema->count; i++)
-		if ((r = bind_column(st, s, (int)i, t, i, json_object_get(row, schema->columns[i].name), e)) < 0)
+	for (unsigned i = STORE_FIRST; i < store_schemas[t].count; i++)
+		if ((r = bind_column(st, s, (int)i, t, i, values[i], e)) < 0)
 			return r;
 	if ((r = store_step(st, s, e)) < 0)
 		return r;
@@ -99,51 +101,55 @@ static int insert(struct store *st, enum store_table t, const json_t *row, int64
 	return 0;
 }
 
-int store_insert(struct store *st, enum store_table t, const json_t *row, int64_t *ret_seq, struct error *e)
-{
-	_cleanup_json_ json_t *with_id = NULL;
-	char id[37];
-	uint32_t set;
-	int r;
-
-	if ((r = store_may_write(st, e)) < 0 || (r = columns_of(t, row, &set, e)) < 0)
-		return r;
-	if (t == STORE_EVENTS && !jsonx_get(row, "id")) {
-		text_make_uuid(id);
-		with_id = json_copy((json_t *)row);
-		json_object_set_new(with_id, "id", json_string(id));
-	}
-	return insert(st, t, with_id ? with_id : row, ret_seq, e);
-}
-
 static int bind_id(struct store *st, sqlite3_stmt *s, int at, const char *id, struct error *e)
 {
 	return sqlite3_bind_text(s, at, id, -1, SQLITE_STATIC) == SQLITE_OK ? 0 : store_fail(st, e);
 }
 
-int store_update(struct store *st, enum store_table t, const char *id, const json_t *fields, struct error *e)
+static int bind_seq(struct store *st, sqlite3_stmt *s, int at, int64_t seq, struct error *e)
+{
+	return sqlite3_bind_int64(s, at, seq) == SQLITE_OK ? 0 : store_fail(st, e);
+}
+
+/* By id or by seq, as the key says. */
+static int update(struct store *st, struct sql_key *key, const char *id, int64_t seq, const json_t *fields,
+		  struct error *e)
 {
 	_cleanup_statement_ sqlite3_stmt *s = NULL;
-	const struct store_schema *schema = &store_schemas[t];
-	struct sql_key key = { .kind = SQL_UPDATE, .table = t };
+	const json_t *values[STORE_COLUMNS_MAX];
 	int r, at = 1;
 
-	if ((r = store_may_write(st, e)) < 0 || (r = columns_of(t, fields, &key.set, e)) < 0)
+	if ((r = store_may_write(st, e)) < 0 || (r = columns_of(key->table, fields, values, &key->set, e)) < 0)
 		return r;
-	if (key.set == 0)
+	if (key->set == 0)
 		return 0;
-	if ((r = store_statement(st, &key, &s, e)) < 0)
+	if ((r = store_statement(st, key, &s, e)) < 0)
 		return r;
-	for (unsigned i = STORE_ID; i < schema->count; i++)
-		if (key.set & 1u << i &&
-		    (r = bind_column(st, s, at++, t, i, json_object_get(fields, schema->columns[i].name), e)) < 0)
+	for (unsigned i = STORE_FIRST; i < store_schemas[key->table].count; i++)
+		if (values[i] && (r = bind_column(st, s, at++, key->table, i, values[i], e)) < 0)
 			return r;
-	if ((r = bind_id(st, s, at, id, e)) < 0 || (r = store_step(st, s, e)) < 0)
+	r = key->kind == SQL_UPDATE_SEQ ? bind_seq(st, s, at, seq, e) : bind_id(st, s, at, id, e);
+	if (r < 0 || (r = store_step(st, s, e)) < 0)
 		return r;
-	if (sqlite3_changes(st->db) == 0)
-		return error_set(e, ERR_INTERNAL, ENOENT, "the store's table %s has no row %s", schema->name,
-				 id ? id : "without id");
-	return 0;
+	return sqlite3_changes(st->db) ? 0 : -ENOENT;
+}
+
+int store_update(struct store *st, enum store_table t, const char *id, const json_t *fields, struct error *e)
+{
+	int r = update(st, &(struct sql_key){ .kind = SQL_UPDATE, .table = t }, id, 0, fields, e);
+
+	return r != -ENOENT ? r
+			    : error_set(e, ERR_INTERNAL, ENOENT, "the store's table %s has no row %s",
+					store_schemas[t].name, id ? id : "without id");
+}
+
+int store_update_seq(struct store *st, enum store_table t, int64_t seq, const json_t *fields, struct error *e)
+{
+	int r = update(st, &(struct sql_key){ .kind = SQL_UPDATE_SEQ, .table = t }, NULL, seq, fields, e);
+
+	return r != -ENOENT ? r
+			    : error_set(e, ERR_INTERNAL, ENOENT, "the store's table %s has no row %" PRId64,
+					store_schemas[t].name, seq);
 }
 
 int store_delete(struct store *st, enum store_table t, const char *id, struct error *e)

@@ -1,7 +1,8 @@
 /* The store: what must outlive the process, in SQLite (WAL). The one place that knows SQL.
  *
  * Rows go in and out as JSON objects, one member a column; which columns a table has stands in store_schema.c. Columns
- * of type JSON hold JSON; missing and null are one. Every table has `seq` (integer, ascending by creation) and `id`.
+ * of type JSON hold JSON; missing and null are one. Every table has `seq` (integer, ascending by creation); all but
+ * events have `id`.
  *
  * Threads: the call thread owns the one writing store, the loop thread a reading one of its own. */
 #ifndef DAEMON_STORE_H
@@ -51,6 +52,15 @@ void store_rollback(struct store *st); /* no transaction: does nothing */
 int store_insert(struct store *st, enum store_table t, const json_t *row, int64_t *ret_seq, struct error *e);
 /* Sets the members given. -ENOENT when there is no such row. */
 int store_update(struct store *st, enum store_table t, const char *id, const json_t *fields, struct error *e);
+/* The same by the row's number: of calls and events. */
+int store_update_seq(struct store *st, enum store_table t, int64_t seq, const json_t *fields, struct error *e);
+/* The same with the next transaction, whoever begins it, or by store_settle: for what a crash may lose. `fields` is
+ * taken; what waits already is settled first. */
+int store_update_later(struct store *st, enum store_table t, int64_t seq, json_t *fields, struct error *e);
+bool store_is_settled(const struct store *st);
+/* Is it a change of this row that waits? */
+bool store_waits_for(const struct store *st, enum store_table t, int64_t seq);
+int store_settle(struct store *st, struct error *e);
 /* 0 also when there is none. */
 int store_delete(struct store *st, enum store_table t, const char *id, struct error *e);
 
@@ -78,7 +88,7 @@ int store_allocated_bytes(struct store *st, const char *backend, uint64_t *ret, 
 /* Keeps the newest 1000 calls and those with a request_id of the last day (and all unfinished), the newest 10,000
  * events. */
 int store_prune(struct store *st, struct error *e);
-/* The events' last seq, also when all were pruned. */
+/* The events' last seq; 0: there is none. */
 int64_t store_last_event(struct store *st);
 /* The last one that a power cut does not take away, by which its seq would be given to another: for the writing store.
  * Only those up to here may be told. */

@@ -21,6 +21,13 @@ struct store {
 	/* The log, where results find room (store_room.c): its end, and up to where it has blocks. */
 	int log_fd;
 	int64_t log_end, log_room;
+	/* A change that rides with the next transaction; `made`: in the open one. */
+	struct {
+		enum store_table table;
+		int64_t seq;
+		json_t *fields; /* NULL: none */
+		bool made;
+	} later;
 	char *broken; /* why nothing may be written any more, or NULL */
 	struct statement {
 		struct sql_key key;
@@ -48,6 +55,8 @@ int store_run(struct store *st, enum sql_kind kind, struct error *e);
 
 /* store_transaction.c: 0 where rows may be changed now. */
 int store_may_write(struct store *st, struct error *e);
+/* store_transaction.c: what waits is settled, or lost, before the store closes. */
+void store_drop_later(struct store *st);
 /* store_transaction.c: moves what was committed from the log into the database as the log grows. */
 void store_watch_log(struct store *st);
 /* store_transaction.c: at the opening of the writing store; all that is in it is durable then. */

@@ -173,6 +173,7 @@ void store_close(struct store *st)
 {
 	if (!st)
 		return;
+	store_drop_later(st);
 	for (unsigned i = 0; i < st->count; i++)
 		sqlite3_finalize(st->statements[i].stmt);
 	sqlite3_close(st->db);

@@ -75,7 +75,7 @@ static const struct store_column calls[] = {
 	{ "record", OBJECT },
 };
 static const struct store_column events[] = {
-	{ "seq", INTEGER },  { "id", NEEDED },   { "time", NEEDED }, { "type", NEEDED },
+	{ "seq", INTEGER },  { "time", NEEDED }, { "type", NEEDED },
 	{ "call_id", TEXT }, { "uid", INTEGER }, { "object", JSON },
 };
 
@@ -105,22 +105,25 @@ unsigned store_column_index(enum store_table t, const char *name)
 	abort();
 }
 
-/* References are checked at the commit, so the order in which a share's rows go does not matter. */
+/* References are checked at the commit, so the order in which a share's rows go does not matter.
+ *
+ * Each page that a call changes is written at once and again later, so there is no index that nobody asks: calls and
+ * events, of which each call adds some, are changed by their seq. */
 static const char version_1[] =
 	"CREATE TABLE backends ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" name TEXT NOT NULL UNIQUE, driver TEXT NOT NULL, created_at TEXT"
 	") STRICT;"
 
 	"CREATE TABLE shares ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" name TEXT NOT NULL UNIQUE, share_proto TEXT, size_bytes INTEGER, snapshot_id TEXT, replication_type TEXT,"
 	" share_network TEXT, share_server_id TEXT, owner_uid INTEGER, root_uid INTEGER, root_gid INTEGER,"
 	" root_mode INTEGER, created_at TEXT, updated_at TEXT, metadata TEXT, warnings TEXT"
 	") STRICT;"
 
 	"CREATE TABLE instances ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" share_id TEXT NOT NULL REFERENCES shares (id) DEFERRABLE INITIALLY DEFERRED,"
 	" backend TEXT NOT NULL, status TEXT NOT NULL, status_reason TEXT, replica_state TEXT, provider_location TEXT,"
 	" used_bytes INTEGER, used_at TEXT, share_server_id TEXT, created_at TEXT, updated_at TEXT,"
@@ -130,14 +133,14 @@ static const char version_1[] =
 	"CREATE INDEX instances_by_backend ON instances (backend);"
 
 	"CREATE TABLE snapshots ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" share_id TEXT NOT NULL REFERENCES shares (id) DEFERRABLE INITIALLY DEFERRED,"
 	" name TEXT NOT NULL, size_bytes INTEGER, created_at TEXT, updated_at TEXT, metadata TEXT,"
 	" UNIQUE (share_id, name)"
 	") STRICT;"
 
 	"CREATE TABLE snapshot_instances ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" snapshot_id TEXT NOT NULL REFERENCES snapshots (id) DEFERRABLE INITIALLY DEFERRED,"
 	" instance_id TEXT NOT NULL, status TEXT NOT NULL, status_reason TEXT, provider_location TEXT,"
 	" created_at TEXT, updated_at TEXT"
@@ -146,7 +149,7 @@ static const char version_1[] =
 	"CREATE INDEX snapshot_instances_by_instance ON snapshot_instances (instance_id);"
 
 	"CREATE TABLE access_rules ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" share_id TEXT NOT NULL REFERENCES shares (id) DEFERRABLE INITIALLY DEFERRED,"
 	" access_type TEXT NOT NULL, access_to TEXT NOT NULL, canonical TEXT NOT NULL, access_level TEXT NOT NULL,"
 	" created_at TEXT, updated_at TEXT, options TEXT, metadata TEXT,"
@@ -154,7 +157,7 @@ static const char version_1[] =
 	") STRICT;"
 
 	"CREATE TABLE access_states ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" access_id TEXT NOT NULL REFERENCES access_rules (id) DEFERRABLE INITIALLY DEFERRED,"
 	" instance_id TEXT NOT NULL REFERENCES instances (id) DEFERRABLE INITIALLY DEFERRED,"
 	" state TEXT NOT NULL, status_reason TEXT, access_key TEXT,"
@@ -163,22 +166,22 @@ static const char version_1[] =
 	"CREATE INDEX access_states_by_instance ON access_states (instance_id);"
 
 	"CREATE TABLE share_servers ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
 	" backend TEXT NOT NULL, share_network TEXT, identifier TEXT, status TEXT NOT NULL, status_reason TEXT,"
 	" created_at TEXT, updated_at TEXT, backend_details TEXT"
 	") STRICT;"
 
 	"CREATE TABLE calls ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY, id TEXT NOT NULL,"
 	" method TEXT NOT NULL, backend TEXT, object_kind TEXT, object_id TEXT, origin TEXT, parent_call_id TEXT,"
 	" uid INTEGER, request_id TEXT, state TEXT NOT NULL, started_at TEXT, ended_at TEXT,"
 	" request TEXT, intent TEXT, outcome TEXT, record TEXT"
 	") STRICT;"
 	"CREATE UNIQUE INDEX calls_by_request ON calls (uid, request_id) WHERE request_id IS NOT NULL;"
-	"CREATE INDEX calls_by_state ON calls (state);"
+	"CREATE INDEX calls_unfinished ON calls (ended_at, backend) WHERE ended_at IS NULL;"
 
 	"CREATE TABLE events ("
-	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+	" seq INTEGER PRIMARY KEY,"
 	" time TEXT NOT NULL, type TEXT NOT NULL, call_id TEXT, uid INTEGER, object TEXT"
 	") STRICT;";
 

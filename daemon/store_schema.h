@@ -26,12 +26,12 @@ struct store_column {
 
 struct store_schema {
 	const char *name;
-	const struct store_column *columns; /* the first two are seq and id */
+	const struct store_column *columns; /* the first is seq */
 	unsigned count;
 };
 
-#define STORE_SEQ 0
-#define STORE_ID  1
+#define STORE_SEQ   0
+#define STORE_FIRST 1 /* of those that a row brings: seq is given by the database */
 
 extern const struct store_schema store_schemas[STORE_TABLE_COUNT];
 

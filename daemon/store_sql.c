@@ -20,11 +20,11 @@ static void put_where(FILE *f, const struct store_schema *s, const struct sql_ke
 static void put_insert(FILE *f, const struct store_schema *s)
 {
 	fprintf(f, "INSERT INTO %s (", s->name);
-	for (unsigned i = STORE_ID; i < s->count; i++)
-		fprintf(f, "%s%s", i == STORE_ID ? "" : ", ", s->columns[i].name);
+	for (unsigned i = STORE_FIRST; i < s->count; i++)
+		fprintf(f, "%s%s", i == STORE_FIRST ? "" : ", ", s->columns[i].name);
 	fputs(") VALUES (", f);
-	for (unsigned i = STORE_ID; i < s->count; i++)
-		fputs(i == STORE_ID ? "?" : ", ?", f);
+	for (unsigned i = STORE_FIRST; i < s->count; i++)
+		fputs(i == STORE_FIRST ? "?" : ", ?", f);
 	fputs(")", f);
 }
 
@@ -39,7 +39,7 @@ static void put_update(FILE *f, const struct store_schema *s, const struct sql_k
 		fprintf(f, "%s %s = ?", before, s->columns[i].name);
 		before = ",";
 	}
-	fputs(" WHERE id = ?", f);
+	fputs(key->kind == SQL_UPDATE_SEQ ? " WHERE seq = ?" : " WHERE id = ?", f);
 }
 
 static void put_select(FILE *f, const struct store_schema *s, const struct sql_key *key)
@@ -74,14 +74,14 @@ static const char *fixed_text(enum sql_kind kind)
 		return "DELETE FROM calls WHERE seq <= (SELECT seq FROM calls ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 		       " AND state IN ('done', 'interrupted') AND (request_id IS NULL"
 		       " OR ifnull(ended_at, started_at) < strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day'))";
-	/* Events go only here, so their numbers have no gaps. */
+	/* Events go only here, so their numbers have no gaps, and the last one is always there. */
 	case SQL_PRUNE_EVENTS:
 		return "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?";
-	/* Where AUTOINCREMENT keeps the highest number that was ever given. */
 	case SQL_LAST_EVENT:
-		return "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
+		return "SELECT ifnull(max(seq), 0) FROM events";
 	case SQL_INSERT:
 	case SQL_UPDATE:
+	case SQL_UPDATE_SEQ:
 	case SQL_DELETE:
 	case SQL_SELECT:
 	case SQL_SELECT_NEWEST:
@@ -104,7 +104,7 @@ char *sql_text(const struct sql_key *key)
 		abort();
 	if (key->kind == SQL_INSERT) {
 		put_insert(f, s);
-	} else if (key->kind == SQL_UPDATE) {
+	} else if (key->kind == SQL_UPDATE || key->kind == SQL_UPDATE_SEQ) {
 		put_update(f, s, key);
 	} else if (key->kind == SQL_DELETE) {
 		fprintf(f, "DELETE FROM %s WHERE id = ?", s->name);

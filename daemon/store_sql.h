@@ -8,6 +8,7 @@ enum sql_kind {
 	/* These are built from table and columns. */
 	SQL_INSERT,        /* all columns but seq, in their order */
 	SQL_UPDATE,        /* the columns of `set`, then id */
+	SQL_UPDATE_SEQ,    /* the columns of `set`, then seq */
 	SQL_DELETE,        /* id */
 	SQL_SELECT,        /* the columns of `set` less `nulls`, the seq before the first row, the limit */
 	SQL_SELECT_NEWEST, /* the same, with the seq after the first row */

@@ -115,6 +115,34 @@ static int check_place(struct store *st, struct error *e)
 	return r;
 }
 
+static void forget_later(struct store *st)
+{
+	json_decref(st->later.fields);
+	st->later.fields = NULL;
+	st->later.made = false;
+}
+
+bool store_is_settled(const struct store *st)
+{
+	return !st->later.fields;
+}
+
+static int make_later(struct store *st, struct error *e)
+{
+	int r;
+
+	if (store_is_settled(st))
+		return 0;
+	r = store_update_seq(st, st->later.table, st->later.seq, st->later.fields, e);
+	/* Somebody took the row out by hand: nobody else is to suffer from that. */
+	if (r < 0 && r != -ENOENT) {
+		store_rollback(st);
+		return r;
+	}
+	st->later.made = true;
+	return 0;
+}
+
 int store_begin(struct store *st, struct error *e)
 {
 	int r;
@@ -129,7 +157,7 @@ int store_begin(struct store *st, struct error *e)
 		return r;
 	st->in_transaction = true;
 	st->last_event = st->committed_event;
-	return 0;
+	return make_later(st, e);
 }
 
 int store_may_write(struct store *st, struct error *e)
@@ -157,6 +185,8 @@ int store_commit(struct store *st, bool durable, struct error *e)
 	}
 	st->in_transaction = false;
 	st->committed_event = st->last_event;
+	if (st->later.made)
+		forget_later(st);
 	if (!durable)
 		return 0;
 	r = flush_log(st, e);
@@ -187,6 +217,47 @@ void store_rollback(struct store *st)
 	if (!st->in_transaction)
 		return;
 	st->in_transaction = false;
+	st->later.made = false;
 	if (!sqlite3_get_autocommit(st->db) && store_run(st, SQL_ROLLBACK, &e) < 0)
 		log_warning("%s", e.message);
+}
+
+/* ---- what waits ---- */
+
+bool store_waits_for(const struct store *st, enum store_table t, int64_t seq)
+{
+	return !store_is_settled(st) && st->later.table == t && st->later.seq == seq;
+}
+
+int store_settle(struct store *st, struct error *e)
+{
+	int r;
+
+	if (store_is_settled(st))
+		return 0;
+	r = store_begin(st, e);
+	return r < 0 ? r : store_commit(st, false, e);
+}
+
+int store_update_later(struct store *st, enum store_table t, int64_t seq, json_t *fields, struct error *e)
+{
+	int r = store_settle(st, e);
+
+	if (r < 0) {
+		json_decref(fields);
+		return r;
+	}
+	st->later.table = t;
+	st->later.seq = seq;
+	st->later.fields = fields;
+	return 0;
+}
+
+void store_drop_later(struct store *st)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	if (store_settle(st, &e) < 0)
+		log_warning("the end of the last call could not be stored: %s", e.message);
+	forget_later(st);
 }

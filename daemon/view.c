@@ -33,6 +33,9 @@ struct view {
 	struct figures *figures;
 	struct live *calls, **last;
 	size_t n_calls;
+	/* The last call whose end the store learns with the next transaction; before another one ends, it has. */
+	char ended_id[37];
+	json_t *ended;
 };
 
 struct view *view_new(void)
@@ -71,6 +74,7 @@ void view_free(struct view *v)
 		v->calls = l->next;
 		live_free(l);
 	}
+	json_decref(v->ended);
 	json_decref(v->backends);
 	json_decref(v->progress);
 	json_decref(v->dropped_ticks);
@@ -214,12 +218,29 @@ void view_call_begins(struct view *v, const struct call *c, json_t *shown)
 	v->n_calls++;
 }
 
-void view_call_ends(struct view *v, const char *id)
+static void keep_end(struct view *v, struct call *c)
 {
+	json_decref(v->ended);
+	v->ended = take_ptr(c->record);
+	memcpy(v->ended_id, c->id, sizeof v->ended_id);
+}
+
+void view_fill_end(const struct view *v, json_t *call)
+{
+	if (strcmp(v->ended_id, jsonx_str(call, "id")) != 0)
+		return;
+	json_object_update(call, v->ended);
+	json_object_set_new(call, "state", json_string("done"));
+}
+
+void view_call_ends(struct view *v, struct call *c)
+{
+	if (c->ends_later)
+		keep_end(v, c);
 	for (struct live **p = &v->calls; *p; p = &(*p)->next) {
 		struct live *l = *p;
 
-		if (strcmp(l->id, id) != 0)
+		if (strcmp(l->id, c->id) != 0)
 			continue;
 		*p = l->next;
 		if (v->last == &l->next)

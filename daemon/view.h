@@ -28,11 +28,14 @@ void view_count_dropped_tick(struct view *v, const char *backend);
 /* Calls handed to the call thread. */
 /* Takes `shown`: see call_shown_json. */
 void view_call_begins(struct view *v, const struct call *c, json_t *shown);
-void view_call_ends(struct view *v, const char *call_id);
+/* Back again: a record that the store does not have yet stays here. */
+void view_call_ends(struct view *v, struct call *c);
 bool view_has_call(const struct view *v, const char *id);
 size_t view_calls_count(const struct view *v);
 /* As list_calls shows them, in the order they came: new reference to an array. */
 json_t *view_calls(const struct view *v);
+/* What the store does not say yet of the end of a call that list_calls shows. */
+void view_fill_end(const struct view *v, json_t *call);
 
 /* Calls that are inside a driver for longer than `seconds(data, backend)` allows, each reported once. */
 void view_find_stuck(struct view *v, double (*seconds)(void *data, const char *backend),

@@ -24,6 +24,8 @@ size_t hook_set_size(const struct hook_set *set);
 /* [{"backend","name","entry","module","phases":[..],"enabled":{"pre":bool,..},"methods":[..],"on_error","timeout", +
  * describe, "state","timeouts_in_row","left_out_until"}]: new reference. */
 json_t *hook_set_describe(struct hook_set *set);
+/* Can what hook_set_describe says of a hook become another with time? */
+bool hook_set_changes(const struct hook_set *set);
 /* Is there a hook that would be called? Lets the caller skip making what only hooks see. */
 bool hook_set_wants(struct hook_set *set, enum hook_phase phase, const char *func_name);
 /* Does any hook with this phase enabled exist (whatever the method)? */

@@ -411,3 +411,12 @@ json_t *hook_set_describe(struct hook_set *set)
 		json_array_append_new(list, describe(set, &set->hooks[i]));
 	return list;
 }
+
+bool hook_set_changes(const struct hook_set *set)
+{
+	for (size_t i = 0; set && i < set->n; i++) {
+		if (set->hooks[i].ops->describe)
+			return true;
+	}
+	return false;
+}

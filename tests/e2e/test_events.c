@@ -390,8 +390,8 @@ static void fill(const struct fixture *f, int count, int size)
 {
 	ck_assert_int_eq(shell(NULL,
 			       "sqlite3 %s/state/sharesd.db \"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
-			       "FROM n WHERE i < %d) INSERT INTO events (id, time, type, object) SELECT "
-			       "lower(hex(randomblob(16))), '2026-01-01T00:00:00.000Z', 'backend.up', "
+			       "FROM n WHERE i < %d) INSERT INTO events (time, type, object) SELECT "
+			       "'2026-01-01T00:00:00.000Z', 'backend.up', "
 			       "json_object('name', 's', 'driver', 'sim', 'status_reason', hex(zeroblob(%d))) FROM n\"",
 			       f->dir, count, size / 2),
 			 0);

@@ -701,6 +701,45 @@ START_TEST(test_directory)
 }
 END_TEST
 
+/* The store learns the end of a call with the next one: who asks in between, or after a stop, sees no difference. */
+START_TEST(test_ends_are_seen_at_once)
+{
+	struct fixture *f = with_hook("#!/bin/sh\nexit 0\n", "");
+	_cleanup_json_ json_t *page = NULL;
+	json_t *record;
+	size_t i, creates = 0;
+
+	start(f, NULL);
+	for (int n = 0; n < 10; n++) {
+		_cleanup_json_ json_t *last = NULL;
+		char name[16];
+
+		snprintf(name, sizeof name, "s%d", n);
+		json_decref(create(f, name));
+		last = last_call(f, "create_share_instance");
+		ck_assert_str_eq(str_at(last, "state"), "done");
+		ck_assert_str_eq(str_at(last, "hooks.0.phase"), "pre");
+		ck_assert_str_eq(str_at(last, "hooks.1.phase"), "post");
+		ck_assert_str_eq(str_at(last, "outcome"), "ok");
+	}
+	json_decref(create(f, "last"));
+	fixture_stop(f);
+	start(f, NULL);
+	page = call(f, "list_calls", "{s:i}", "limit", 1000);
+	json_array_foreach(at(page, "calls"), i, record)
+	{
+		if (strcmp(str_at(record, "method"), "create_share_instance") != 0)
+			continue;
+		creates++;
+		ck_assert_str_eq(str_at(record, "state"), "done");
+		ck_assert_str_eq(str_at(record, "hooks.1.phase"), "post");
+		ck_assert(json_is_string(at(record, "ended_at")));
+	}
+	ck_assert_uint_eq(creates, 11);
+	fixture_free(f);
+}
+END_TEST
+
 /* phases and methods of a hook section; "phases" that the backend does not enable stay off. */
 START_TEST(test_filters)
 {
@@ -972,6 +1011,7 @@ int main(void)
 	tcase_add_test(tc, test_directory);
 	tcase_add_test(tc, test_filters);
 	tcase_add_test(tc, test_options);
+	tcase_add_test(tc, test_ends_are_seen_at_once);
 	tcase_add_test(tc, test_exec_user);
 	tcase_add_test(tc, test_skip_hooks);
 	tcase_add_test(tc, test_calls_from_a_hook);

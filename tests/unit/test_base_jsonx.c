@@ -201,6 +201,76 @@ START_TEST(dumps)
 }
 END_TEST
 
+static json_t *any_value(unsigned *seed, unsigned depth)
+{
+	static const char *const texts[] = {
+		"", "plain", "\"", "\\", "a\nb\tc\r\b\f", "/\x7f", "\xc3\xa4\xf0\x9f\x98\x80"
+	};
+	json_t *j;
+
+	switch (rand_r(seed) % (depth ? 9 : 7)) {
+	case 0:
+		return json_null();
+	case 1:
+		return json_boolean(rand_r(seed) % 2);
+	case 2:
+		return json_integer(rand_r(seed) % 2 ? INT64_MIN : rand_r(seed));
+	case 3:
+		return json_real((double)rand_r(seed) / (1 + rand_r(seed) % 1000));
+	case 4:
+		return json_real(rand_r(seed) % 2 ? 1e300 : -1);
+	case 5:
+		return json_string(texts[(size_t)rand_r(seed) % (sizeof texts / sizeof *texts)]);
+	case 6:
+		j = json_array();
+		for (int n = rand_r(seed) % 4; n > 0 && depth; n--)
+			json_array_append_new(j, any_value(seed, depth - 1));
+		return j;
+	default:
+		j = json_object();
+		for (int n = rand_r(seed) % 6; n > 0; n--) {
+			char key[32];
+
+			snprintf(key, sizeof key, "%s%d", texts[(size_t)rand_r(seed) % (sizeof texts / sizeof *texts)],
+				 n);
+			json_object_set_new(j, key, any_value(seed, depth - 1));
+		}
+		return j;
+	}
+}
+
+static void dumps_like_jansson(const json_t *j)
+{
+	_cleanup_free_ char *text = jsonx_dump(j), *want = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	ck_assert_str_eq(text, want);
+}
+
+START_TEST(dumps_are_those_of_jansson)
+{
+	unsigned seed = 7;
+	_cleanup_json_ json_t *bytes = NULL, *lengths = json_array();
+	char all[128];
+
+	for (int i = 0; i < 128; i++)
+		all[i] = (char)i;
+	bytes = json_stringn(all, sizeof all);
+	dumps_like_jansson(bytes);
+	/* Around each size that the buffer takes. */
+	for (size_t n = 0; n < 5000; n++) {
+		_cleanup_free_ char *text = jsonx_dump(lengths);
+
+		ck_assert_uint_eq(strlen(text), n ? 2 * n + 1 : 2);
+		json_array_append_new(lengths, json_integer(1));
+	}
+	for (int i = 0; i < 2000; i++) {
+		_cleanup_json_ json_t *j = any_value(&seed, 5);
+
+		dumps_like_jansson(j);
+	}
+}
+END_TEST
+
 START_TEST(dump_of_a_loop_aborts)
 {
 	json_t *a = json_array(), *b = json_array();
@@ -262,6 +332,7 @@ int main(void)
 	tcase_add_test(t, members);
 	tcase_add_test(t, strings);
 	tcase_add_test(t, dumps);
+	tcase_add_test(t, dumps_are_those_of_jansson);
 	tcase_add_test_raise_signal(t, dump_of_a_loop_aborts, SIGABRT);
 	tcase_add_test(t, merge);
 	tcase_add_test(t, pack);
