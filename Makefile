@@ -163,7 +163,7 @@ soak-hooks: deps ## RUNS=10000 hook runs of mixed fates, and what is left of the
 
 stage-plain:
 	+@$(SUB) everything
-	@tests/run.sh run plain $(RESULTS) $(O) $(notdir $(E2E) $(UNIT) $(PYTESTS))
+	@tests/run.sh run plain $(RESULTS) $(O) $(HEAVY) $(filter-out $(HEAVY),$(notdir $(E2E) $(UNIT) $(PYTESTS)))
 stage-asan:
 	+@$(SUB) $(ASAN) everything
 	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(filter-out $(PLAIN) $(if $(OURS),$(HEAVY)),$(notdir $(E2E) $(UNIT)))

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs test programs, and counts.
 #
-#	tests/run.sh run LABEL RESULTS BUILD PROGRAM..    programs of BUILD/tests, two at a time, then the demo
+#	tests/run.sh run LABEL RESULTS BUILD PROGRAM..    programs of BUILD/tests, three at a time (they mostly wait), then the demo
 #	tests/run.sh fuzz RESULTS BUILD KEEP SECONDS TARGET..   fuzz targets of BUILD/tests/fuzz, two at a time
 #	tests/run.sh coverage BUILD KEEP "SOURCE.." PROGRAM..   lines of the sources that these and all fuzz inputs reach
 #	tests/run.sh sum RESULTS [FAILED STAGE..]         the summary of all runs; exit status 1 when anything failed
@@ -147,7 +147,7 @@ run() {
 	rm -rf "$results"
 	mkdir -p "$results"
 	printf '%s\n' "${@/#/$build/tests/}" |
-		xargs -P "${JOBS:-2}" -I{} bash "$0" one "$results" {}
+		xargs -P "${JOBS:-3}" -I{} bash "$0" one "$results" {}
 	again "$results" "$build"
 	one "$results/demo.sh" "$here/demo.sh" "$build"
 	printf '%s: ' "$LABEL"
