@@ -44,6 +44,28 @@ static void expect_abort(struct sweep *s)
 	ck_assert_msg(fixture_log_has(s->f, "out of memory"), "%s: the log does not say why", s->where);
 }
 
+/* A connection that is closed need not mean an end, and an end takes its time: asked until one of the two is certain. */
+static bool has_ended(struct sweep *s)
+{
+	double until = now() + 60;
+
+	while (now() < until) {
+		struct client *c;
+		_cleanup_json_ json_t *answer = NULL;
+
+		if (fixture_wait_end(s->f, 0.2))
+			return true;
+		c = client_try(s->f);
+		if (!c)
+			continue;
+		answer = client_ask(c, "{'jsonrpc':'2.0','id':1,'method':'get_service'}");
+		client_free(c);
+		if (answer)
+			return false;
+	}
+	ck_abort_msg("%s: the daemon neither ended nor answers", s->where);
+}
+
 static void try_at(struct sweep *s, const struct sweep_row *row, struct preload_fail *fail, long at, bool for_good,
 		   struct tally *t)
 {
@@ -59,8 +81,7 @@ static void try_at(struct sweep *s, const struct sweep_row *row, struct preload_
 	atomic_store(&fail->counting, 0);
 	atomic_store(&fail->fail_at, 0);
 	sweep_take_events(s);
-	/* A connection that is closed need not mean an end. */
-	if (!reply && fixture_wait_end(s->f, 0.5)) {
+	if (!reply && has_ended(s)) {
 		t->ended++;
 		expect_abort(s);
 		fixture_start(s->f, fail_env(), (uid_t)-1);

@@ -82,7 +82,8 @@ START_TEST(backend_defaults)
 		      { "stats_interval", 60 },
 		      { "usage_interval", 3600 },
 		      { "replica_state_update_interval", 300 },
-		      { "driver_timeout", 300 } };
+		      { "driver_timeout", 300 },
+		      { "hook_breaker_pause", 60 } };
 	size_t n;
 	for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++)
 		ck_assert(!settings_bool(s, off[i]));
@@ -96,13 +97,14 @@ START_TEST(backend_defaults)
 		ck_assert_double_eq(settings_seconds(s, times[i].name), times[i].seconds);
 	ck_assert_int_eq(settings_int(s, "periodic_hooks_ticks"), 1);
 	ck_assert_int_eq(settings_int(s, "reserved_percentage"), 0);
+	ck_assert_int_eq(settings_int(s, "hook_breaker_timeouts"), 5);
 	ck_assert_str_eq(settings_string(s, "replication_type"), "readable");
 	ck_assert_uint_eq(settings_mode(s, "default_mode"), 0770);
 	/* No row was left out above. */
 	for (n = 0; conf_backend_options[n].name; n++)
 		;
 	ck_assert_uint_eq(n, sizeof(off) / sizeof(*off) + sizeof(empty) / sizeof(*empty) +
-				     sizeof(none) / sizeof(*none) + sizeof(times) / sizeof(*times) + 4);
+				     sizeof(none) / sizeof(*none) + sizeof(times) / sizeof(*times) + 5);
 	conf_unref(c);
 }
 END_TEST
