@@ -121,8 +121,10 @@ size_t jsonx_size(const json_t *j)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)j, key, v) size += strlen(key) + jsonx_size(v);
-	json_array_foreach(j, i, v) size += jsonx_size(v);
+	json_object_foreach((json_t *)j, key, v)
+		size += strlen(key) + jsonx_size(v);
+	json_array_foreach(j, i, v)
+		size += jsonx_size(v);
 	return size;
 }
 

@@ -78,8 +78,7 @@ static void add_names(struct ctl *c, json_t *items)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(items, i, item)
-	{
+	json_array_foreach(items, i, item) {
 		const char *id = jsonx_str(item, "share_id"), *name = jsonx_str(item, "name");
 		_cleanup_json_ json_t *share = id ? share_name(c, known, id) : json_string("-");
 		_cleanup_free_ char *full = xasprintf("%s@%s", json_string_value(share), name ? name : "-");

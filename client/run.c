@@ -81,8 +81,7 @@ int run_status(struct ctl *c, struct invocation *inv, struct failure *f)
 		return code;
 	}
 	backends = json_object_get(list, "backends");
-	json_array_foreach(backends, i, b)
-	{
+	json_array_foreach(backends, i, b) {
 		const char *status = jsonx_str(b, "status");
 
 		degraded = degraded || !status || strcmp(status, "up") != 0;
@@ -184,8 +183,7 @@ static json_t *find_named(const json_t *list, const char *name)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach(list, i, o) {
 		const char *is = jsonx_str(o, "name");
 
 		if (is && strcmp(is, name) == 0)
@@ -221,8 +219,7 @@ static int print_choices(struct ctl *c, struct invocation *inv, struct failure *
 	if (r < 0)
 		return r;
 	choices = what ? find_choices(doc, what, invocation_word(inv, 1)) : NULL;
-	json_array_foreach(choices, i, o)
-	{
+	json_array_foreach(choices, i, o) {
 		const char *name = json_is_string(o) ? json_string_value(o) : jsonx_str(o, "name");
 		_cleanup_free_ char *safe = terminal_escape(name ? name : "");
 

@@ -173,9 +173,11 @@ static char *list_text(const json_t *v)
 	size_t i;
 
 	if (json_is_array(v)) {
-		json_array_foreach(v, i, item) list = append_item(list, NULL, item);
+		json_array_foreach(v, i, item)
+			list = append_item(list, NULL, item);
 	} else if (json_is_object(v)) {
-		json_object_foreach((json_t *)v, key, item) list = append_item(list, key, item);
+		json_object_foreach((json_t *)v, key, item)
+			list = append_item(list, key, item);
 	} else {
 		list = one_line(v);
 	}
@@ -187,8 +189,7 @@ static char *export_text(const json_t *locations)
 	json_t *l, *best = NULL;
 	size_t i;
 
-	json_array_foreach(locations, i, l)
-	{
+	json_array_foreach(locations, i, l) {
 		if (jsonx_bool(l, "is_admin_only"))
 			continue;
 		if (!best || (jsonx_bool(l, "preferred") && !jsonx_bool(best, "preferred")))
@@ -239,8 +240,7 @@ void view_print_list(const struct list_view *view, const json_t *items, bool col
 			.status = c->cell == CELL_STATUS,
 		};
 	t = table_new(columns, count);
-	json_array_foreach(items, i, item)
-	{
+	json_array_foreach(items, i, item) {
 		for (size_t c = 0; c < count; c++) {
 			_cleanup_free_ char *text = cell_text(&view->columns[c], item);
 
@@ -293,8 +293,7 @@ static void print_items(const json_t *list, int indent, FILE *to)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		fprintf(to, "%*s- ", indent, "");
 		if (json_is_object(item) && !is_empty(item))
 			print_members(item, indent + 2, true, to);
@@ -308,8 +307,7 @@ static void print_members(const json_t *o, int indent, bool first_is_indented, F
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)o, key, v)
-	{
+	json_object_foreach((json_t *)o, key, v) {
 		_cleanup_free_ char *shown = terminal_escape(key);
 
 		fprintf(to, "%*s%s:", first_is_indented ? 0 : indent, "", shown);

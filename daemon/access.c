@@ -113,8 +113,7 @@ int access_check_options(const char *share_proto, const json_t *options, struct 
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)options, key, v)
-	{
+	json_object_foreach((json_t *)options, key, v) {
 		const char *const *k = known;
 
 		if (!nfs)
@@ -195,8 +194,9 @@ int access_wanted(struct engine *en, const char *share_id, const char *instance_
 	if (r < 0)
 		return r;
 	wanted = json_array();
-	json_array_foreach(rules, i, rule) if (!is_leaving(en, jsonx_str(rule, "id"), instance_id))
-		json_array_append(wanted, rule);
+	json_array_foreach(rules, i, rule)
+		if (!is_leaving(en, jsonx_str(rule, "id"), instance_id))
+			json_array_append(wanted, rule);
 	*ret = wanted;
 	return 0;
 }
@@ -208,20 +208,19 @@ static int check_rules(const struct backend *b, const json_t *rules, struct erro
 	const char *id, *key;
 	json_t *rule, *v;
 
-	json_object_foreach((json_t *)rules, id, rule)
-	{
+	json_object_foreach((json_t *)rules, id, rule) {
 		const char *state = jsonx_str(rule, "state");
 
 		if (!state || (strcmp(state, "active") != 0 && strcmp(state, "error") != 0))
 			return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
 					 "update_access of driver %s answered a rule without state active or error",
 					 b->driver);
-		json_object_foreach(rule, key, v) if (strcmp(key, "state") != 0 && strcmp(key, "reason") != 0 &&
-						      strcmp(key, "access_key") !=
-							      0) return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
-										  "update_access of driver %s answered "
-										  "a rule with the unknown key \"%s\"",
-										  b->driver, key);
+		json_object_foreach(rule, key, v)
+			if (strcmp(key, "state") != 0 && strcmp(key, "reason") != 0 && strcmp(key, "access_key") != 0)
+				return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+						 "update_access of driver %s answered "
+						 "a rule with the unknown key \"%s\"",
+						 b->driver, key);
 	}
 	return 0;
 }
@@ -239,8 +238,7 @@ int access_apply(struct engine *en, struct call *c, const json_t *add, const jso
 		return r;
 	in = input_of(c);
 	input_rules_begin(in);
-	json_array_foreach(wanted, i, rule)
-	{
+	json_array_foreach(wanted, i, rule) {
 		/* What is to be changed is wanted as it will be. */
 		bool changes = update && strcmp(jsonx_str(update, "id"), jsonx_str(rule, "id")) == 0;
 
@@ -276,7 +274,8 @@ int access_deny_all(struct engine *en, struct call *c, struct error *e)
 		return r;
 	in = input_of(c);
 	input_rules_begin(in);
-	json_array_foreach(rules, i, rule) input_rule(in, RULES_REMOVE, rule);
+	json_array_foreach(rules, i, rule)
+		input_rule(in, RULES_REMOVE, rule);
 	r = backend_invoke(en, c->backend, c, "update_access", in, &values, e);
 	/* Nothing there to guard: what follows decides. */
 	if (r < 0 && e->kind == ERR_NOT_FOUND) {
@@ -291,8 +290,7 @@ int access_settle(struct engine *en, const struct call *c, const json_t *rules, 
 	const char *id, *key;
 	json_t *rule;
 
-	json_object_foreach((json_t *)rules, id, rule)
-	{
+	json_object_foreach((json_t *)rules, id, rule) {
 		_cleanup_free_ char *state_id = xasprintf("%s/%s", id, jsonx_str(c->instance, "id"));
 		_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:o}", "state", json_object_get(rule, "state"),
 							   "status_reason", jsonx_string(jsonx_str(rule, "reason")));
@@ -314,6 +312,7 @@ json_t *access_states_json(const json_t *rules)
 	json_t *o = json_object(), *rule;
 	const char *id;
 
-	json_object_foreach((json_t *)rules, id, rule) json_object_set(o, id, json_object_get(rule, "state"));
+	json_object_foreach((json_t *)rules, id, rule)
+		json_object_set(o, id, json_object_get(rule, "state"));
 	return o;
 }

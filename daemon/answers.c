@@ -18,8 +18,9 @@ static int check_metadata(const char *name, const json_t *v, struct error *e)
 
 	if (!json_is_object(v))
 		return wrong(e, name, "must be an object of strings");
-	json_object_foreach((json_t *)v, key,
-			    text) if (!json_is_string(text)) return wrong(e, name, "must be an object of strings");
+	json_object_foreach((json_t *)v, key, text)
+		if (!json_is_string(text))
+			return wrong(e, name, "must be an object of strings");
 	return 0;
 }
 
@@ -30,8 +31,7 @@ static int check_location(const char *name, const json_t *l, struct error *e)
 
 	if (!path || !*path || strlen(path) > 4200)
 		return wrong(e, name, "must be an array of objects that each have a `path` (a string)");
-	json_object_foreach((json_t *)l, key, v)
-	{
+	json_object_foreach((json_t *)l, key, v) {
 		if (strcmp(key, "preferred") == 0 || strcmp(key, "is_admin_only") == 0) {
 			if (!json_is_boolean(v))
 				return wrong(e, name, "has a `preferred` or `is_admin_only` that is not true or false");
@@ -53,7 +53,9 @@ static int check_locations(const char *name, const json_t *v, struct error *e)
 
 	if (!json_is_array(v))
 		return wrong(e, name, "must be an array of export locations");
-	json_array_foreach(v, i, l) if ((r = check_location(name, l, e)) < 0) return r;
+	json_array_foreach(v, i, l)
+		if ((r = check_location(name, l, e)) < 0)
+			return r;
 	return 0;
 }
 
@@ -65,7 +67,9 @@ static int check_locations_by_id(const char *name, const json_t *v, struct error
 
 	if (!json_is_object(v))
 		return wrong(e, name, "must be an object from id to export locations");
-	json_object_foreach((json_t *)v, id, l) if ((r = check_locations(name, l, e)) < 0) return r;
+	json_object_foreach((json_t *)v, id, l)
+		if ((r = check_locations(name, l, e)) < 0)
+			return r;
 	return 0;
 }
 
@@ -83,12 +87,10 @@ static int check_members(const char *name, const json_t *v, const char *const *k
 
 	if (!json_is_object(v))
 		return wrong(e, name, "must be an object by id");
-	json_object_foreach((json_t *)v, id, one)
-	{
+	json_object_foreach((json_t *)v, id, one) {
 		if (!json_is_object(one))
 			return wrong(e, name, "must hold objects");
-		json_object_foreach(one, key, member)
-		{
+		json_object_foreach(one, key, member) {
 			const char *const *k = known;
 
 			while (*k && strcmp(*k, key) != 0)
@@ -123,7 +125,9 @@ static int check_words(const char *name, const json_t *v, struct error *e)
 
 	if (!json_is_array(v))
 		return wrong(e, name, "must be an array of strings");
-	json_array_foreach(v, i, w) if (!json_is_string(w)) return wrong(e, name, "must be an array of strings");
+	json_array_foreach(v, i, w)
+		if (!json_is_string(w))
+			return wrong(e, name, "must be an array of strings");
 	return 0;
 }
 
@@ -277,7 +281,9 @@ int answer_check(const char *slot, const json_t *values, struct error *e)
 	json_t *v;
 	int r = json_is_object(values) ? 0 : wrong(e, "its answer", "must be an object");
 
-	json_object_foreach((json_t *)values, name, v) if ((r = check_key(a, name, v, e)) < 0) break;
+	json_object_foreach((json_t *)values, name, v)
+		if ((r = check_key(a, name, v, e)) < 0)
+			break;
 	if (r == 0 && a && a->required && !json_object_get(values, a->required))
 		r = error_set(e, ERR_DRIVER_FAILED, EBADMSG, "\"%s\" is missing in its answer", a->required);
 	if (r < 0)

@@ -105,8 +105,7 @@ static void tell_of_hooks(struct engine *en, const struct backend *b, const json
 	size_t i;
 	json_t *hook;
 
-	json_array_foreach(hooks, i, hook)
-	{
+	json_array_foreach(hooks, i, hook) {
 		json_t *about, *before = json_array_get(b->shown_hooks, i);
 		bool left_out = is_left_out(hook);
 
@@ -439,8 +438,7 @@ static int add_orphaned(struct engine *en, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		const char *name = jsonx_str(row, "name");
 		bool used;
 
@@ -515,8 +513,9 @@ bool backend_offers(const struct backend *b, const char *capability, const char 
 	size_t i;
 	json_t *v;
 
-	json_array_foreach(json_object_get(b->capabilities, capability), i,
-			   v) if (json_is_string(v) && strcmp(json_string_value(v), word) == 0) return true;
+	json_array_foreach(json_object_get(b->capabilities, capability), i, v)
+		if (json_is_string(v) && strcmp(json_string_value(v), word) == 0)
+			return true;
 	return false;
 }
 

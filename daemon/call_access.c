@@ -444,8 +444,7 @@ int access_drop_denied(struct engine *en, const struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		const char *state = jsonx_str(row, "state");
 
 		if (strcmp(state, "denying") != 0 && strcmp(state, "queued_to_deny") != 0)

@@ -76,8 +76,7 @@ static json_t *patched_metadata(const struct call *c)
 
 	metadata_row(c, &row);
 	all = jsonx_get(row, "metadata") ? json_copy(jsonx_get(row, "metadata")) : json_object();
-	json_object_foreach(json_object_get(c->params, "metadata"), key, v)
-	{
+	json_object_foreach(json_object_get(c->params, "metadata"), key, v) {
 		if (json_is_null(v))
 			json_object_del(all, key);
 		else
@@ -132,8 +131,7 @@ static int need_decided(struct engine *en, const struct call *c, struct error *e
 	json_t *row;
 	int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		const char *of = jsonx_str(jsonx_get(row, "intent"), "share_id");
 
 		if (r < 0 || !of || strcmp(of, share) != 0)
@@ -314,8 +312,7 @@ static int add_orphans(struct engine *en, struct call *c, struct backend *b, jso
 		return r < 0 ? r
 			     : error_set(e, ERR_INTERNAL, EINVAL, "list_objects of driver %s answered with long work",
 					 b->driver);
-	json_array_foreach(json_object_get(values, "objects"), i, object)
-	{
+	json_array_foreach(json_object_get(values, "objects"), i, object) {
 		if (is_known(en, object))
 			continue;
 		json_object_set_new(object, "backend", json_string(b->name));
@@ -332,7 +329,9 @@ static json_t *page_of(const json_t *list, const json_t *params)
 	json_t *page = json_array(), *o;
 	char next[24];
 
-	json_array_foreach(list, i, o) if (i >= from && i < from + limit) json_array_append(page, o);
+	json_array_foreach(list, i, o)
+		if (i >= from && i < from + limit)
+			json_array_append(page, o);
 	snprintf(next, sizeof next, "%zu", from + limit);
 	return jsonx_pack("{s:o,s:o}", "orphans", page, "next",
 			  from + limit < json_array_size(list) ? json_string(next) : json_null());

@@ -55,7 +55,9 @@ bool has_metadata(const json_t *object, const json_t *asked)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)asked, key, v) if (!json_equal(v, json_object_get(there, key))) return false;
+	json_object_foreach((json_t *)asked, key, v)
+		if (!json_equal(v, json_object_get(there, key)))
+			return false;
 	return true;
 }
 
@@ -377,8 +379,7 @@ int drop_share_rows(struct engine *en, const struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rules, i, rule)
-	{
+	json_array_foreach(rules, i, rule) {
 		_cleanup_free_ char *state_id = xasprintf("%s/%s", jsonx_str(rule, "id"), instance_id);
 
 		if ((r = store_delete(en->st, STORE_ACCESS_STATES, state_id, e)) < 0 ||

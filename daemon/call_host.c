@@ -282,14 +282,14 @@ static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_
 	size_t i;
 	int r;
 
-	json_array_foreach(instances, i, instance) input_add_share(in, json_array_get(shares, i), instance);
+	json_array_foreach(instances, i, instance)
+		input_add_share(in, json_array_get(shares, i), instance);
 	r = backend_invoke(en, c->backend, c, "ensure_shares", in, &values, e);
 	if (r != 0)
 		return r < 0 ? r
 			     : error_set(e, ERR_INTERNAL, EINVAL, "ensure_shares of driver %s answered with long work",
 					 c->backend->driver);
-	json_array_foreach(instances, i, instance)
-	{
+	json_array_foreach(instances, i, instance) {
 		json_t *share = json_array_get(shares, i);
 
 		found = json_object_get(json_object_get(values, "shares"), jsonx_str(instance, "id"));
@@ -319,8 +319,7 @@ static int ensure_all(struct engine *en, struct call *c, struct error *e)
 
 		if (r < 0)
 			return r;
-		json_array_foreach(rows, i, row)
-		{
+		json_array_foreach(rows, i, row) {
 			json_t *share;
 
 			after = jsonx_int(row, "seq");
@@ -379,9 +378,10 @@ static int write_rules_failed(struct engine *en, const json_t *failed, struct er
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rules, i,
-			   rule) if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(failed, "instance_id"),
-							   "error", jsonx_str(failed, "reason"), e)) < 0) return r;
+	json_array_foreach(rules, i, rule)
+		if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(failed, "instance_id"), "error",
+					  jsonx_str(failed, "reason"), e)) < 0)
+			return r;
 	return 0;
 }
 
@@ -405,12 +405,15 @@ static int init_settle(struct engine *en, struct call *c, struct error *e)
 	json_t *entry;
 	int r;
 
-	json_array_foreach(json_object_get(c->extra, "changes"), i,
-			   entry) if ((r = write_change(en, c, entry, e)) < 0) return r;
-	json_array_foreach(json_object_get(c->extra, "rules"), i,
-			   entry) if ((r = write_rules(en, c, entry, e)) < 0) return r;
-	json_array_foreach(json_object_get(c->extra, "rules_failed"), i,
-			   entry) if ((r = write_rules_failed(en, entry, e)) < 0) return r;
+	json_array_foreach(json_object_get(c->extra, "changes"), i, entry)
+		if ((r = write_change(en, c, entry, e)) < 0)
+			return r;
+	json_array_foreach(json_object_get(c->extra, "rules"), i, entry)
+		if ((r = write_rules(en, c, entry, e)) < 0)
+			return r;
+	json_array_foreach(json_object_get(c->extra, "rules_failed"), i, entry)
+		if ((r = write_rules_failed(en, entry, e)) < 0)
+			return r;
 	return 0;
 }
 
@@ -419,8 +422,7 @@ static int init_amend(struct engine *en, struct call *c, const json_t *changed, 
 	const char *id;
 	json_t *locations;
 
-	json_object_foreach(json_object_get(changed, "shares"), id, locations)
-	{
+	json_object_foreach(json_object_get(changed, "shares"), id, locations) {
 		_cleanup_json_ json_t *instance = NULL, *fields = NULL;
 		int r = object_instance_of(en->st, id, &instance, e);
 

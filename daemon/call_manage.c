@@ -66,8 +66,7 @@ static int make_rules(const struct call *c, const char *share_id, json_t **ret, 
 	size_t i;
 	json_t *rule;
 
-	json_array_foreach(json_object_get(c->params, "access_rules"), i, rule)
-	{
+	json_array_foreach(json_object_get(c->params, "access_rules"), i, rule) {
 		const char *type = jsonx_str(rule, "access_type"), *to = jsonx_str(rule, "access_to"),
 			   *level = jsonx_str(rule, "access_level");
 		_cleanup_free_ char *canonical = NULL, *key = NULL;
@@ -173,8 +172,9 @@ static int manage_intend(struct engine *en, struct call *c, struct error *e)
 	if ((r = store_insert(en->st, STORE_SHARES, c->share, NULL, e)) < 0 ||
 	    (r = store_insert(en->st, STORE_INSTANCES, c->instance, NULL, e)) < 0)
 		return r;
-	json_array_foreach(rules, i, rule) if ((r = access_insert(en, rule, jsonx_str(c->instance, "id"), "applying",
-								  e)) < 0) return r;
+	json_array_foreach(rules, i, rule)
+		if ((r = access_insert(en, rule, jsonx_str(c->instance, "id"), "applying", e)) < 0)
+			return r;
 	return 0;
 }
 
@@ -185,7 +185,8 @@ static struct input *manage_input(const struct call *c)
 	size_t i;
 
 	input_rules_begin(in);
-	json_array_foreach(rules, i, rule) input_rule(in, RULES_ALL, rule);
+	json_array_foreach(rules, i, rule)
+		input_rule(in, RULES_ALL, rule);
 	input_call(in)->options = input_keep(in, jsonx_get(c->params, "driver_options"));
 	input_call(in)->dry_run = c->dry_run;
 	return in;
@@ -265,8 +266,10 @@ static int fail_rules(struct engine *en, const struct call *c, const char *reaso
 	size_t i;
 	int r = object_rules(en->st, jsonx_str(c->share, "id"), &rules, e);
 
-	json_array_foreach(rules, i, rule) if (r == 0) r =
-		access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "error", reason, e);
+	json_array_foreach(rules, i, rule)
+		if (r == 0)
+			r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "error", reason,
+					     e);
 	return r;
 }
 

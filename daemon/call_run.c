@@ -32,9 +32,9 @@ static void set_inner(const struct call *c, json_t *o, const json_t *results)
 	size_t i;
 
 	if (locations)
-		json_array_foreach(json_object_get(o, "instances"), i,
-				   instance) if (strcmp(jsonx_str(instance, "id"), jsonx_str(c->instance, "id")) == 0)
-			json_object_set(instance, "export_locations", locations);
+		json_array_foreach(json_object_get(o, "instances"), i, instance)
+			if (strcmp(jsonx_str(instance, "id"), jsonx_str(c->instance, "id")) == 0)
+				json_object_set(instance, "export_locations", locations);
 	if (json_object_get(o, "capabilities") && method_result_key(c->method, "capabilities"))
 		json_object_set(o, "capabilities", (json_t *)results);
 }

@@ -86,9 +86,10 @@ static int deny_rows(struct engine *en, const struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rules, i,
-			   rule) if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"),
-							   "queued_to_deny", NULL, e)) < 0) return r;
+	json_array_foreach(rules, i, rule)
+		if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "queued_to_deny",
+					  NULL, e)) < 0)
+			return r;
 	return 0;
 }
 
@@ -110,8 +111,10 @@ static int leave_undo(struct engine *en, struct call *c, struct error *e)
 	json_t *rule;
 	int r = object_rules(en->st, jsonx_str(c->share, "id"), &rules, e);
 
-	json_array_foreach(rules, i, rule) if (r == 0) r =
-		access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "queued_to_apply", NULL, e);
+	json_array_foreach(rules, i, rule)
+		if (r == 0)
+			r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(c->instance, "id"), "queued_to_apply",
+					     NULL, e);
 	return r < 0 ? r : restore_instance(en, c, e);
 }
 

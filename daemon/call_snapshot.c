@@ -492,7 +492,8 @@ static struct input *revert_input(struct engine *en, struct call *c)
 
 	input_rules_begin(in);
 	if (access_wanted(en, jsonx_str(c->share, "id"), jsonx_str(c->instance, "id"), &wanted, NULL) == 0)
-		json_array_foreach(wanted, i, rule) input_rule(in, RULES_ALL, rule);
+		json_array_foreach(wanted, i, rule)
+			input_rule(in, RULES_ALL, rule);
 	return in;
 }
 

@@ -39,8 +39,7 @@ static bool wants(const struct subscription *s, const char *type)
 
 	if (!s->types)
 		return true;
-	json_array_foreach(s->types, i, t)
-	{
+	json_array_foreach(s->types, i, t) {
 		if (event_type_fits(json_string_value(t), type))
 			return true;
 	}
@@ -74,8 +73,7 @@ static bool pump_some(struct service *s, struct conn *c, struct subscription *su
 		log_error("events cannot be read: %s", e.message);
 		return false;
 	}
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		int64_t seq = jsonx_int(row, "seq");
 
 		if (seq > s->told || !conn_takes_more(c))
@@ -175,8 +173,7 @@ static int check_types(const json_t *types, struct error *e)
 	size_t i;
 	json_t *t;
 
-	json_array_foreach(types, i, t)
-	{
+	json_array_foreach(types, i, t) {
 		if (!event_type_is_known(json_string_value(t)))
 			return error_param(e, "types",
 					   "there is no event of type \"%s\": rpc.discover lists them under x-events",

@@ -76,8 +76,7 @@ static int instances_of(struct store *st, const char *share_id, json_t **ret_row
 	if (r < 0)
 		return r;
 	found = json_array_get(rows, 0);
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		const char *state = jsonx_str(row, "replica_state");
 
 		if (state && strcmp(state, "active") == 0)
@@ -112,8 +111,9 @@ int object_snapshot_instance_of(struct store *st, const char *snapshot_id, const
 	if (r < 0)
 		return r;
 	found = json_array_get(rows, 0);
-	json_array_foreach(rows, i, row) if (instance_id && strcmp(jsonx_str(row, "instance_id"), instance_id) == 0)
-		found = row;
+	json_array_foreach(rows, i, row)
+		if (instance_id && strcmp(jsonx_str(row, "instance_id"), instance_id) == 0)
+			found = row;
 	if (!found)
 		return error_set(e, ERR_INTERNAL, ENOENT, "snapshot %s has no instance in the store", snapshot_id);
 	*ret_row = json_incref(found);
@@ -152,7 +152,8 @@ static void show_locations(json_t *to, const json_t *instance_row)
 	json_t *list = json_array(), *l;
 	size_t i;
 
-	json_array_foreach(object_locations(instance_row), i, l) json_array_append_new(list, whole_location(l));
+	json_array_foreach(object_locations(instance_row), i, l)
+		json_array_append_new(list, whole_location(l));
 	json_object_set_new(to, "export_locations", list);
 }
 
@@ -181,8 +182,7 @@ static int rules_status(struct store *st, const char *instance_id, const char **
 	if (r < 0)
 		return r;
 	*ret = "active";
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		const char *state = jsonx_str(row, "state");
 
 		if (strcmp(state, "error") == 0) {
@@ -224,7 +224,8 @@ static json_t *share_json(const json_t *row, const json_t *instances, const json
 	show_locations(o, active);
 	json_object_set_new(o, "access_rules_status", json_string(rules));
 	json_object_set_new(o, "warnings", warnings ? json_incref(warnings) : json_array());
-	json_array_foreach(instances, i, i_row) json_array_append_new(list, object_instance(i_row));
+	json_array_foreach(instances, i, i_row)
+		json_array_append_new(list, object_instance(i_row));
 	json_object_set_new(o, "instances", list);
 	return o;
 }
@@ -280,8 +281,7 @@ int object_snapshot(struct store *st, const json_t *row, json_t **ret, struct er
 		json_object_set_new(o, "metadata", json_object());
 	json_object_set_new(o, "progress", json_null());
 	list = json_array();
-	json_array_foreach(rows, i, i_row)
-	{
+	json_array_foreach(rows, i, i_row) {
 		json_t *one = json_object();
 
 		copy_members(one, i_row, instance_shown);
@@ -317,8 +317,9 @@ int object_access(struct store *st, const json_t *row, json_t **ret, struct erro
 	if (r < 0)
 		return r;
 	copy_members(o, row, shown);
-	json_array_foreach(states, i, s) if (!worst || state_rank(jsonx_str(s, "state")) <
-							       state_rank(jsonx_str(worst, "state"))) worst = s;
+	json_array_foreach(states, i, s)
+		if (!worst || state_rank(jsonx_str(s, "state")) < state_rank(jsonx_str(worst, "state")))
+			worst = s;
 	json_object_set_new(o, "state", jsonx_string(worst ? jsonx_str(worst, "state") : "queued_to_apply"));
 	json_object_set_new(o, "status_reason", jsonx_string(worst ? jsonx_str(worst, "status_reason") : NULL));
 	if (!jsonx_get(o, "options"))

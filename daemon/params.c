@@ -100,8 +100,7 @@ static int check_texts(const struct param *p, const json_t *v, struct error *e)
 		return error_param(e, p->name, "%s must be an object of strings", p->name);
 	if (json_object_size(v) > METADATA_MAX)
 		return error_param(e, p->name, "%s: an object may have %d texts at most", p->name, METADATA_MAX);
-	json_object_foreach((json_t *)v, key, text)
-	{
+	json_object_foreach((json_t *)v, key, text) {
 		if (strlen(key) < 1 || strlen(key) > 255)
 			return error_param(e, p->name, "%s: a key must have 1 to 255 characters", p->name);
 		if (p->type == PARAM_PATCH && json_is_null(text))
@@ -130,12 +129,10 @@ static int check_rules(const struct param *p, const json_t *v, struct error *e)
 
 	if (!json_is_array(v))
 		return error_param(e, p->name, "%s must be an array of rules", p->name);
-	json_array_foreach(v, i, rule)
-	{
+	json_array_foreach(v, i, rule) {
 		if (!jsonx_str(rule, "access_type") || !jsonx_str(rule, "access_to"))
 			return error_param(e, p->name, "%s: rule %zu needs access_type and access_to", p->name, i + 1);
-		json_object_foreach(rule, key, member)
-		{
+		json_object_foreach(rule, key, member) {
 			const char *const *k = known;
 
 			while (*k && strcmp(*k, key) != 0)
@@ -162,8 +159,9 @@ static int check_strings(const struct param *p, const json_t *v, struct error *e
 
 	if (!json_is_array(v))
 		return error_param(e, p->name, "%s must be an array of strings", p->name);
-	json_array_foreach(v, i, text) if (!json_is_string(text)) return error_param(
-		e, p->name, "%s must be an array of strings", p->name);
+	json_array_foreach(v, i, text)
+		if (!json_is_string(text))
+			return error_param(e, p->name, "%s must be an array of strings", p->name);
 	return 0;
 }
 
@@ -240,8 +238,9 @@ int params_check(const struct method *m, const json_t *params, json_t **ret, str
 	if (params && !json_is_object(params))
 		return error_set(e, ERR_INVALID_PARAMS, EINVAL, "params must be an object: parameters go by name");
 	if (params) {
-		json_object_foreach((json_t *)params, key, v) if (!find_param(m, key)) return error_param(
-			e, key, "%s has no parameter \"%s\"", m->name, key);
+		json_object_foreach((json_t *)params, key, v)
+			if (!find_param(m, key))
+				return error_param(e, key, "%s has no parameter \"%s\"", m->name, key);
 		json_decref(full);
 		full = json_deep_copy(params);
 	}

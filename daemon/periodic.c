@@ -23,8 +23,7 @@ static int rules_json(struct engine *en, const char *share_id, json_t **ret, str
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		if ((r = object_access(en->st, row, &rule, e)) < 0)
 			return r;
 		json_array_append_new(list, rule);
@@ -57,10 +56,11 @@ static void merge_added(json_t *list, const json_t *added)
 	json_t *share, *more, *v;
 	const char *key;
 
-	json_array_foreach(list, i, share)
-	{
+	json_array_foreach(list, i, share) {
 		more = json_object_get(added, jsonx_str(share, "instance_id"));
-		json_object_foreach(more, key, v) if (!json_object_get(share, key)) json_object_set(share, key, v);
+		json_object_foreach(more, key, v)
+			if (!json_object_get(share, key))
+				json_object_set(share, key, v);
 	}
 }
 
@@ -73,7 +73,9 @@ static int make_data(struct engine *en, struct backend *b, struct call *c, json_
 	size_t i;
 	int r = store_select(en->st, STORE_INSTANCES, &(struct store_query){ .where = where }, &rows, e);
 
-	json_array_foreach(rows, i, row) if (r == 0) r = add_share(en, row, in, list, e);
+	json_array_foreach(rows, i, row)
+		if (r == 0)
+			r = add_share(en, row, in, list, e);
 	if (r < 0) {
 		input_free(in);
 		return r;
@@ -232,6 +234,7 @@ void usage_round(struct engine *en, const char *name)
 	if (store_select(en->st, STORE_INSTANCES, &(struct store_query){ .where = where }, &rows, NULL) < 0)
 		return;
 	b->to_measure = json_array();
-	json_array_foreach(rows, i, row) json_array_append(b->to_measure, json_object_get(row, "id"));
+	json_array_foreach(rows, i, row)
+		json_array_append(b->to_measure, json_object_get(row, "id"));
 	usage_next(en, b);
 }

@@ -76,8 +76,7 @@ static int add_rows(struct reader *rd, struct page *p, make_object *make, const 
 	size_t i;
 	int r;
 
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		if (!page_takes(p))
 			return 1;
 		o = NULL;
@@ -292,8 +291,7 @@ int read_list_replicas(struct reader *rd, const json_t *params, json_t **ret, st
 	if ((r = store_select(rd->service->st, STORE_INSTANCES, &(struct store_query){ .where = w }, &rows, e)) < 0)
 		return r;
 	list = json_array();
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		json_t *o = NULL;
 
 		if (jsonx_get(row, "replica_state") && make_replica(rd, row, &o, e) == 0)
@@ -322,7 +320,8 @@ int read_list_backends(struct reader *rd, const json_t *params, json_t **ret, st
 	json_t *list = json_array(), *b;
 	const char *name;
 
-	json_object_foreach(view_backends(rd->service->view), name, b) json_array_append(list, b);
+	json_object_foreach(view_backends(rd->service->view), name, b)
+		json_array_append(list, b);
 	return page_list("backends", list, params, ret, e);
 }
 
@@ -345,8 +344,7 @@ int read_list_hooks(struct reader *rd, const json_t *params, json_t **ret, struc
 
 	if (only && (r = need_backend(rd, only, e)) < 0)
 		return r;
-	json_object_foreach(view_backends(rd->service->view), name, b)
-	{
+	json_object_foreach(view_backends(rd->service->view), name, b) {
 		_cleanup_json_ json_t *hooks = view_hooks(rd->service->view, name);
 
 		if (!only || strcmp(only, name) == 0)
@@ -366,12 +364,11 @@ int read_get_hook(struct reader *rd, const json_t *params, json_t **ret, struct 
 	if (r < 0)
 		return r;
 	hooks = view_hooks(rd->service->view, backend);
-	json_array_foreach(hooks, i,
-			   h) if (strcmp(jsonx_str(h, "name"), want) == 0 || strcmp(jsonx_str(h, "entry"), want) == 0)
-	{
-		*ret = json_incref(h);
-		return 0;
-	}
+	json_array_foreach(hooks, i, h)
+		if (strcmp(jsonx_str(h, "name"), want) == 0 || strcmp(jsonx_str(h, "entry"), want) == 0) {
+			*ret = json_incref(h);
+			return 0;
+		}
 	error_set(e, ERR_NOT_FOUND, ENOENT, "backend \"%s\" has no hook \"%s\": list_hooks shows those it has", backend,
 		  want);
 	error_add(e, "param", json_string("hook"));

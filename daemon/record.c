@@ -141,8 +141,7 @@ static int store_events(struct engine *en, struct call *c, struct error *e)
 	json_t *event;
 	int r = 0;
 
-	json_array_foreach(c->events, i, event)
-	{
+	json_array_foreach(c->events, i, event) {
 		if (!jsonx_get(event, "seq"))
 			r = store_event(en, c, event, e);
 		else if (jsonx_get(event, "dirty"))
@@ -159,8 +158,7 @@ void record_amend_events(struct call *c)
 	size_t i;
 	json_t *event;
 
-	json_array_foreach(c->events, i, event)
-	{
+	json_array_foreach(c->events, i, event) {
 		const char *of = jsonx_str(json_object_get(event, "object"), "id");
 
 		if (!id || !of || strcmp(id, of) != 0)
@@ -288,11 +286,10 @@ int record_mark_interrupted(struct engine *en, struct error *e)
 	fields = jsonx_pack("{s:s,s:s}", "state", "interrupted", "ended_at", now);
 	if ((r = store_begin(en->st, e)) < 0)
 		return r;
-	json_array_foreach(rows, i,
-			   row) if ((r = store_update_seq(en->st, STORE_CALLS, jsonx_int(row, "seq"), fields, e)) < 0)
-	{
-		store_rollback(en->st);
-		return r;
-	}
+	json_array_foreach(rows, i, row)
+		if ((r = store_update_seq(en->st, STORE_CALLS, jsonx_int(row, "seq"), fields, e)) < 0) {
+			store_rollback(en->st);
+			return r;
+		}
 	return store_commit(en->st, true, e);
 }

@@ -193,8 +193,7 @@ int recover_backend(struct engine *en, struct call *host, json_t **ret, struct e
 
 	if (r < 0)
 		return r;
-	json_array_foreach(rows, i, row)
-	{
+	json_array_foreach(rows, i, row) {
 		if (is_parked(en, jsonx_str(row, "id")))
 			continue;
 		if ((r = recover_row(en, host, row, list, e)) < 0)

@@ -59,8 +59,7 @@ static void add_those(char **text, const json_t *backends, const char *status)
 	size_t n = 0;
 	json_t *b;
 
-	json_object_foreach((json_t *)backends, name, b)
-	{
+	json_object_foreach((json_t *)backends, name, b) {
 		const char *reason = jsonx_str(b, "status_reason");
 
 		if (strcmp(status_of(b), status) != 0 || ++n > NAMED_MAX)
@@ -83,7 +82,8 @@ char *status_text(const json_t *backends, bool refused)
 	char *text;
 	json_t *b;
 
-	json_object_foreach((json_t *)backends, name, b) up += strcmp(status_of(b), "up") == 0;
+	json_object_foreach((json_t *)backends, name, b)
+		up += strcmp(status_of(b), "up") == 0;
 	text = n == 0 ? xstrdup("no backends") : xasprintf("%zu of %zu backend%s up", up, n, n == 1 ? "" : "s");
 	add_those(&text, backends, "down");
 	add_those(&text, backends, "starting");

@@ -171,8 +171,7 @@ static void key_of_where(struct sql_key *key, const json_t *where)
 	const char *name;
 	json_t *v;
 
-	json_object_foreach((json_t *)where, name, v)
-	{
+	json_object_foreach((json_t *)where, name, v) {
 		uint32_t bit = 1u << store_column_index(key->table, name);
 
 		key->set |= bit;

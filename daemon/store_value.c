@@ -10,7 +10,9 @@ static bool is_texts(const json_t *v)
 	const char *key;
 	json_t *text;
 
-	json_object_foreach((json_t *)v, key, text) if (!json_is_string(text)) return false;
+	json_object_foreach((json_t *)v, key, text)
+		if (!json_is_string(text))
+			return false;
 	return json_is_object(v);
 }
 
@@ -19,7 +21,9 @@ static bool is_list(const json_t *v)
 	size_t i;
 	json_t *text;
 
-	json_array_foreach(v, i, text) if (!json_is_string(text)) return false;
+	json_array_foreach(v, i, text)
+		if (!json_is_string(text))
+			return false;
 	return json_is_array(v);
 }
 
@@ -37,7 +41,9 @@ static bool is_locations(const json_t *v)
 	size_t i;
 	json_t *l;
 
-	json_array_foreach(v, i, l) if (!is_location(l)) return false;
+	json_array_foreach(v, i, l)
+		if (!is_location(l))
+			return false;
 	return json_is_array(v);
 }
 

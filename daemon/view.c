@@ -149,8 +149,9 @@ void view_count_hooks(struct view *v, const char *backend, const json_t *outcome
 	size_t i;
 	json_t *o;
 
-	json_array_foreach(outcomes, i, o) if (backend && jsonx_str(o, "hook"))
-		count_outcome(figures_of(v, backend, jsonx_str(o, "hook")), o);
+	json_array_foreach(outcomes, i, o)
+		if (backend && jsonx_str(o, "hook"))
+			count_outcome(figures_of(v, backend, jsonx_str(o, "hook")), o);
 }
 
 void view_count_dropped_tick(struct view *v, const char *backend)
@@ -200,7 +201,8 @@ json_t *view_hooks(const struct view *v, const char *backend)
 
 	if (!list)
 		return json_array();
-	json_array_foreach(list, i, hook) add_figures((struct view *)v, backend, hook);
+	json_array_foreach(list, i, hook)
+		add_figures((struct view *)v, backend, hook);
 	return list;
 }
 
@@ -334,5 +336,6 @@ void view_fill_progress(const struct view *v, json_t *object)
 	if (!p)
 		return;
 	json_object_set(object, "progress", p);
-	json_array_foreach(json_object_get(object, "instances"), i, instance) json_object_set(instance, "progress", p);
+	json_array_foreach(json_object_get(object, "instances"), i, instance)
+		json_object_set(instance, "progress", p);
 }

@@ -37,8 +37,7 @@ static int take_post(json_t *value, json_t **ret, struct error *e)
 				 type_name(value), results_key);
 	const char *key;
 	json_t *member, *results = NULL;
-	json_object_foreach(value, key, member)
-	{
+	json_object_foreach(value, key, member) {
 		if (strcmp(key, results_key) != 0)
 			return error_set(
 				e, ERR_POST_HOOK_FAILED, EINVAL,
@@ -97,8 +96,7 @@ int hook_answer_check(const json_t *returned,
 				 "it returned %s, but a post hook returns an object or nothing", type_name(returned));
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)returned, key, value)
-	{
+	json_object_foreach((json_t *)returned, key, value) {
 		if (!check)
 			return error_set(e, ERR_POST_HOOK_FAILED, EINVAL,
 					 "it returned \"%s\", but this call's results may not be changed", key);

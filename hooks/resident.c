@@ -41,8 +41,7 @@ static bool wants(const json_t *list, enum hook_phase phase, const char *func_na
 {
 	size_t i;
 	json_t *item;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		if (hook_pattern_matches(json_string_value(item), phase, func_name))
 			return true;
 	}
@@ -63,8 +62,7 @@ static int on_wants(struct resident *p, json_t *o, const char *line, size_t len,
 	size_t i;
 	if (json_object_size(o) != 1 || !json_is_array(list))
 		return fault(e, "a \"wants\" that is no list of events", line, len);
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach(list, i, item) {
 		if (!json_is_string(item))
 			return fault(e, "a \"wants\" that is no list of events", line, len);
 	}

@@ -217,8 +217,7 @@ static void apply(const json_t *returned, json_t *results, json_t **changed)
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach((json_t *)returned, key, value)
-	{
+	json_object_foreach((json_t *)returned, key, value) {
 		if (!*changed)
 			*changed = json_object();
 		json_object_set_new(results, key, json_deep_copy(value));

@@ -56,8 +56,7 @@ static int list_files(struct list *l, struct error *e)
 
 	if (n < 0)
 		return n;
-	json_array_foreach(marks, i, mark)
-	{
+	json_array_foreach(marks, i, mark) {
 		_cleanup_object_ struct dir_object o = DIR_OBJECT_INIT;
 		const char *id = jsonx_str(mark, "id"), *name = jsonx_str(mark, "name");
 

@@ -60,9 +60,10 @@ static bool is_outdated(const struct dir_root *r, const json_t *marks, const jso
 	const json_t *other;
 	size_t i;
 
-	json_array_foreach(marks, i, other) if (strcmp(jsonx_str(other, "state"), "unmanaged") != 0 &&
-						strcmp(jsonx_str(other, "location"), jsonx_str(mark, "location")) ==
-							0) return true;
+	json_array_foreach(marks, i, other)
+		if (strcmp(jsonx_str(other, "state"), "unmanaged") != 0 &&
+		    strcmp(jsonx_str(other, "location"), jsonx_str(mark, "location")) == 0)
+			return true;
 	return !dir_object_file_holds(r, mark);
 }
 
@@ -75,8 +76,7 @@ int dir_manage_undo_left(const struct dir_root *r, struct error *e)
 
 	if (n < 0)
 		return n;
-	json_array_foreach(marks, i, mark)
-	{
+	json_array_foreach(marks, i, mark) {
 		if (strcmp(jsonx_str(mark, "state"), "managing") == 0)
 			n = undo_half(r, mark, e);
 		else if (strcmp(jsonx_str(mark, "state"), "unmanaged") == 0 && is_outdated(r, marks, mark))

@@ -193,7 +193,9 @@ static int against_files(struct search *s, struct dir_place *ret, struct error *
 
 	if (n < 0)
 		return n;
-	json_array_foreach(marks, i, mark) if ((n = against_file(s, mark, ret, e)) != 0) return n;
+	json_array_foreach(marks, i, mark)
+		if ((n = against_file(s, mark, ret, e)) != 0)
+			return n;
 	return 0;
 }
 

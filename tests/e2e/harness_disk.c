@@ -48,8 +48,7 @@ static void check_rest(const struct look *l, const json_t *objects, const char *
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o)
-	{
+	json_array_foreach(objects, i, o) {
 		const char *status = str_at(o, member);
 		bool rests = false;
 
@@ -64,7 +63,9 @@ static const json_t *find_share(const struct look *l, const char *id)
 	json_t *share;
 	size_t i;
 
-	json_array_foreach(l->shares, i, share) if (strcmp(str_at(share, "id"), id) == 0) return share;
+	json_array_foreach(l->shares, i, share)
+		if (strcmp(str_at(share, "id"), id) == 0)
+			return share;
 	return NULL;
 }
 
@@ -84,7 +85,9 @@ static void check_rules_rest(const struct look *l)
 	json_t *rule;
 	size_t i;
 
-	json_array_foreach(l->rules, i, rule) if (!waits(l, rule)) json_array_append(others, rule);
+	json_array_foreach(l->rules, i, rule)
+		if (!waits(l, rule))
+			json_array_append(others, rule);
 	check_rest(l, others, "state");
 }
 
@@ -119,8 +122,7 @@ static bool wants(const struct look *l, const char *share_id, uid_t uid)
 	json_t *rule;
 	size_t i;
 
-	json_array_foreach(l->rules, i, rule)
-	{
+	json_array_foreach(l->rules, i, rule) {
 		const struct passwd *pw = getpwnam(str_at(rule, "access_to"));
 
 		if (strcmp(str_at(rule, "share_id"), share_id) == 0 && pw && pw->pw_uid == uid)
@@ -135,8 +137,9 @@ static size_t count_rules(const struct look *l, const char *share_id, const char
 	json_t *rule;
 	size_t i, n = 0;
 
-	json_array_foreach(l->rules, i, rule) n += strcmp(str_at(rule, "share_id"), share_id) == 0 &&
-						   (!state || strcmp(str_at(rule, "state"), state) == 0);
+	json_array_foreach(l->rules, i, rule)
+		n += strcmp(str_at(rule, "share_id"), share_id) == 0 &&
+		     (!state || strcmp(str_at(rule, "state"), state) == 0);
 	return n;
 }
 
@@ -276,8 +279,10 @@ void check_disk(const struct fixture *f, const char *where)
 	check_rest(&l, shares, "status");
 	check_rest(&l, snapshots, "status");
 	check_rules_rest(&l);
-	json_array_foreach(shares, i, o) check_share(&l, o);
-	json_array_foreach(snapshots, i, o) check_snapshot(&l, o);
+	json_array_foreach(shares, i, o)
+		check_share(&l, o);
+	json_array_foreach(snapshots, i, o)
+		check_snapshot(&l, o);
 	ck_assert_msg(json_array_size(orphans) == 0, "%s: %s is an orphan", where,
 		      str_at(json_array_get(orphans, 0), "provider_location"));
 	check_directory(&l, "root", false);

@@ -358,8 +358,7 @@ void check_record(const json_t *record, const json_t *want)
 	ck_assert_str_eq(str_at(record, "state"), "done");
 	ck_assert_msg(json_array_size(hooks) == json_array_size(expected), "%s: the record has %zu hooks, not %zu",
 		      where, json_array_size(hooks), json_array_size(expected));
-	json_array_foreach(hooks, i, h)
-	{
+	json_array_foreach(hooks, i, h) {
 		const char *should = json_string_value(json_array_get(expected, i));
 		char text[64];
 
@@ -383,7 +382,8 @@ void each_call(struct client *c, struct cursor *from, void (*take)(void *data, c
 		size_t i;
 		json_t *record;
 
-		json_array_foreach(at(page, "calls"), i, record) take(data, record);
+		json_array_foreach(at(page, "calls"), i, record)
+			take(data, record);
 		json_decref(after);
 		after = json_incref(at(page, "next"));
 		if (json_is_string(after) && strncmp(json_string_value(after), "live", 4) != 0) {

@@ -99,8 +99,7 @@ static char *members_fault(const json_t *doc, const json_t *schema, const json_t
 
 	if (missing(schema, value))
 		return fault(value, where, "it has no %s", missing(schema, value));
-	json_object_foreach((json_t *)value, key, member)
-	{
+	json_object_foreach((json_t *)value, key, member) {
 		const json_t *known = json_object_get(properties, key);
 		char path[1024], *why = NULL;
 
@@ -208,8 +207,7 @@ static void check_keywords(const json_t *schema)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)schema, key, v)
-	{
+	json_object_foreach((json_t *)schema, key, v) {
 		bool found = false;
 
 		for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -223,11 +221,11 @@ static void check_all_keywords(const json_t *doc)
 	const char *name, *member;
 	json_t *schema, *s;
 
-	json_object_foreach(at(doc, "components.schemas"), name, schema)
-	{
+	json_object_foreach(at(doc, "components.schemas"), name, schema) {
 		check_keywords(schema);
-		json_object_foreach(json_object_get(schema, "properties"), member, s) if (!json_object_get(s, "$ref"))
-			check_keywords(s);
+		json_object_foreach(json_object_get(schema, "properties"), member, s)
+			if (!json_object_get(s, "$ref"))
+				check_keywords(s);
 	}
 }
 
@@ -347,8 +345,7 @@ static void check_params(const json_t *doc, const char *method, const json_t *pa
 	json_t *described = at(described_method(doc, method), "params"), *value;
 	const char *name;
 
-	json_object_foreach((json_t *)params, name, value)
-	{
+	json_object_foreach((json_t *)params, name, value) {
 		const json_t *p = find_named(described, name);
 
 		ck_assert_msg(p != NULL, "%s takes a parameter %s that is not described", method, name);

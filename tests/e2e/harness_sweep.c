@@ -157,8 +157,7 @@ bool sweep_was_begun(const struct sweep *s, const struct sweep_row *row)
 	json_t *line;
 	size_t i;
 
-	json_array_foreach(s->events, i, line)
-	{
+	json_array_foreach(s->events, i, line) {
 		const char *request = jsonx_str(at(line, "event.context"), "request_id");
 
 		if (strcmp(str_at(line, "event.func_name"), row->method) == 0 && request &&
@@ -177,8 +176,7 @@ static void check_hooks_once(const struct sweep *s)
 	json_t *line;
 	size_t i;
 
-	json_array_foreach(s->events, i, line)
-	{
+	json_array_foreach(s->events, i, line) {
 		char key[128];
 
 		snprintf(key, sizeof key, "%s %s", str_at(line, "event.context.call_id"), str_at(line, "event.phase"));
@@ -195,8 +193,7 @@ static void check_records(const struct sweep *s)
 	json_t *record;
 	size_t i;
 
-	json_array_foreach(calls, i, record)
-	{
+	json_array_foreach(calls, i, record) {
 		const char *state = str_at(record, "state");
 
 		ck_assert_msg(strcmp(state, "unfinished") != 0, "%s: a %s is unfinished", s->where,
@@ -215,7 +212,9 @@ static bool in_error(const struct sweep *s)
 		json_t *o;
 		size_t k;
 
-		json_array_foreach(all, k, o) if (strstr(str_at(o, lists[i][2]), "error")) return true;
+		json_array_foreach(all, k, o)
+			if (strstr(str_at(o, lists[i][2]), "error"))
+				return true;
 	}
 	return false;
 }
@@ -309,8 +308,7 @@ void sweep_clear(struct sweep *s)
 
 	json_array_foreach(snapshots, i, o)
 		json_decref(call(s->f, "delete_snapshot", "{s:s}", "snapshot", str_at(o, "id")));
-	json_array_foreach(shares, i, o)
-	{
+	json_array_foreach(shares, i, o) {
 		bool adopting = strcmp(str_at(o, "status"), "manage_error") == 0;
 
 		json_decref(call(s->f, adopting ? "unmanage_share" : "delete_share_instance", "{s:s}", "share",

@@ -264,8 +264,9 @@ static json_t *find_live(const struct fixture *f, const char *method, const char
 	json_t *c;
 	size_t i;
 
-	json_array_foreach(calls, i, c) if (strcmp(str_at(c, "method"), method) == 0 &&
-					    strcmp(str_at(c, "state"), state) == 0) return json_incref(c);
+	json_array_foreach(calls, i, c)
+		if (strcmp(str_at(c, "method"), method) == 0 && strcmp(str_at(c, "state"), state) == 0)
+			return json_incref(c);
 	return NULL;
 }
 

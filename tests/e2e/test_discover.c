@@ -115,7 +115,8 @@ static void check_json_schema(const json_t *doc, const json_t *s, const char *wh
 			      "%s: what is required is not described", where);
 	ck_assert_msg(!json_object_get(s, "enum") || json_array_size(json_object_get(s, "enum")) > 0, "%s: no value",
 		      where);
-	json_object_foreach(json_object_get(s, "properties"), key, v) check_json_schema(doc, v, key);
+	json_object_foreach(json_object_get(s, "properties"), key, v)
+		check_json_schema(doc, v, key);
 	v = json_object_get(s, "additionalProperties");
 	if (v && !json_is_boolean(v))
 		check_json_schema(doc, v, where);
@@ -179,7 +180,8 @@ static void check_components(const json_t *doc)
 
 	check_object(components, "schemas:o links:o errors:o examples:o examplePairings:o contentDescriptors:o tags:o",
 		     false, "components");
-	json_object_foreach(at(components, "schemas"), name, v) check_json_schema(doc, v, name);
+	json_object_foreach(at(components, "schemas"), name, v)
+		check_json_schema(doc, v, name);
 	json_object_foreach(at(components, "errors"), name, v)
 		check_object(v, "code:i! message:s! data:?", false, name);
 }

@@ -133,8 +133,7 @@ static void fetch(struct hosts *all)
 
 	each_call(all->l.c, &all->l.seen, take_host_record, all);
 	lines = recorder_events(all->l.r);
-	json_array_foreach(lines, i, line)
-	{
+	json_array_foreach(lines, i, line) {
 		const char *id = str_at(line, "event.context.call_id");
 
 		if (!json_object_get(all->events, id))
@@ -227,7 +226,8 @@ static void ask_host(struct hosts *all, size_t number, enum role role)
 	value = with_changes(&x, change, x.model->changes);
 	json_decref(change);
 	change = value;
-	json_object_foreach(change, key, value) same(&x, json_object_get(at(answer, "capabilities"), key), value, key);
+	json_object_foreach(change, key, value)
+		same(&x, json_object_get(at(answer, "capabilities"), key), value, key);
 }
 
 static bool all_were_published(struct hosts *all)
@@ -236,8 +236,7 @@ static bool all_were_published(struct hosts *all)
 	json_t *record;
 	size_t n = 0;
 
-	json_object_foreach(all->records, id, record)
-	{
+	json_object_foreach(all->records, id, record) {
 		struct host *h = &all->list[strtoul(str_at(record, "backend") + 1, NULL, 10)];
 
 		n += role_of(record) == PUBLISH_TIMER && !h->seen[PUBLISH_TIMER];
@@ -321,7 +320,8 @@ static void run_hosts(struct hosts *all)
 			fetch(all);
 	}
 	wait_for_timers(all, started);
-	json_object_foreach(all->records, id, record) check_host_call(all, record);
+	json_object_foreach(all->records, id, record)
+		check_host_call(all, record);
 	for (size_t i = 0; i < all->n; i++) {
 		const struct host *h = &all->list[i];
 

@@ -71,8 +71,9 @@ static json_t *last_call(const struct fixture *f, const char *method)
 	json_t *record, *found = NULL;
 	size_t i;
 
-	json_array_foreach(at(page, "calls"), i, record) if (strcmp(str_at(record, "method"), method) == 0) found =
-		record;
+	json_array_foreach(at(page, "calls"), i, record)
+		if (strcmp(str_at(record, "method"), method) == 0)
+			found = record;
 	ck_assert_msg(found != NULL, "there was no %s", method);
 	return json_incref(found);
 }
@@ -726,8 +727,7 @@ START_TEST(test_ends_are_seen_at_once)
 	fixture_stop(f);
 	start(f, NULL);
 	page = call(f, "list_calls", "{s:i}", "limit", 1000);
-	json_array_foreach(at(page, "calls"), i, record)
-	{
+	json_array_foreach(at(page, "calls"), i, record) {
 		if (strcmp(str_at(record, "method"), "create_share_instance") != 0)
 			continue;
 		creates++;
@@ -895,9 +895,9 @@ START_TEST(test_calls_from_a_hook)
 	ck_assert_str_eq(deep, "18\n");
 	json_decref(call_error(f, "not_found", "get_share", "{s:s}", "share", "inner"));
 	calls = load(f, "calls");
-	json_array_foreach(at(calls, "calls"), i, c) seen =
-		seen || (strcmp(str_at(c, "method"), "create_share_instance") == 0 &&
-			 strcmp(str_at(c, "phase"), "pre_hook") == 0);
+	json_array_foreach(at(calls, "calls"), i, c)
+		seen = seen || (strcmp(str_at(c, "method"), "create_share_instance") == 0 &&
+				strcmp(str_at(c, "phase"), "pre_hook") == 0);
 	ck_assert(seen);
 	fixture_free(f);
 }

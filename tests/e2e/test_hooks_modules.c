@@ -236,8 +236,7 @@ START_TEST(test_shared_object)
 	share = create(f, "photos");
 	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "photos", "size_bytes", 2000));
 	list = recorder_events(r);
-	json_array_foreach(list, i, line)
-	{
+	json_array_foreach(list, i, line) {
 		bool create_only = strstr(str_at(line, "hook"), "_create_only") != NULL;
 
 		n[create_only]++;
@@ -355,8 +354,8 @@ static size_t count_hook(const json_t *lines, const char *hook)
 	json_t *line;
 	size_t i, n = 0;
 
-	json_array_foreach(lines, i, line) n +=
-		strcmp(str_at(line, "hook"), hook) == 0 && strcmp(str_at(line, "event.phase"), "periodic") == 0;
+	json_array_foreach(lines, i, line)
+		n += strcmp(str_at(line, "hook"), hook) == 0 && strcmp(str_at(line, "event.phase"), "periodic") == 0;
 	return n;
 }
 

@@ -173,8 +173,7 @@ static void same_shape(const json_t *real, const json_t *sample, const char *whe
 		      "%s is of another type", where);
 	if (json_is_array(real) && json_array_size(real) && json_array_size(sample))
 		same_shape(json_array_get(real, 0), json_array_get(sample, 0), where);
-	json_object_foreach((json_t *)real, key, v)
-	{
+	json_object_foreach((json_t *)real, key, v) {
 		snprintf(inner, sizeof inner, "%s.%s", where, key);
 		ck_assert_msg(json_object_get(sample, key) != NULL, "the sample lacks %s", inner);
 		if (!is_free(key))

@@ -69,8 +69,9 @@ static size_t count_told(const json_t *lines, const char *phase)
 	json_t *line;
 	size_t i, n = 0;
 
-	json_array_foreach(lines, i, line) n += strcmp(str_at(line, "event.func_name"), "create_share_instance") == 0 &&
-						strcmp(str_at(line, "event.phase"), phase) == 0;
+	json_array_foreach(lines, i, line)
+		n += strcmp(str_at(line, "event.func_name"), "create_share_instance") == 0 &&
+		     strcmp(str_at(line, "event.phase"), phase) == 0;
 	return n;
 }
 
@@ -87,8 +88,9 @@ static const char *state_of_create(const struct fixture *f)
 	size_t i;
 
 	state[0] = '\0';
-	json_array_foreach(calls, i, record) if (strcmp(str_at(record, "method"), "create_share_instance") == 0)
-		snprintf(state, sizeof state, "%s", str_at(record, "state"));
+	json_array_foreach(calls, i, record)
+		if (strcmp(str_at(record, "method"), "create_share_instance") == 0)
+			snprintf(state, sizeof state, "%s", str_at(record, "state"));
 	return state;
 }
 

@@ -64,8 +64,9 @@ static json_t *find_call(const struct fixture *f, const char *method, const char
 	json_t *c, *found = NULL;
 	size_t i;
 
-	json_array_foreach(calls, i, c) if (strcmp(str_at(c, "method"), method) == 0 &&
-					    strcmp(str_at(c, "state"), state) == 0) found = c;
+	json_array_foreach(calls, i, c)
+		if (strcmp(str_at(c, "method"), method) == 0 && strcmp(str_at(c, "state"), state) == 0)
+			found = c;
 	return json_incref(found);
 }
 

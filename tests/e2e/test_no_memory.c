@@ -44,7 +44,8 @@ static void expect_abort(struct sweep *s)
 	ck_assert_msg(fixture_log_has(s->f, "out of memory"), "%s: the log does not say why", s->where);
 }
 
-/* A connection that is closed need not mean an end, and an end takes its time: asked until one of the two is certain. */
+/* A connection that is closed need not mean an end, and an end takes its time: asked until one of the two is certain.
+ */
 static bool has_ended(struct sweep *s)
 {
 	double until = now() + 60;

@@ -81,8 +81,7 @@ static void check_outcomes(const struct hook_run *run)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(hook_run_outcomes(run), i, o)
-	{
+	json_array_foreach(hook_run_outcomes(run), i, o) {
 		const char *outcome = jsonx_str(o, "outcome");
 		bool found = false;
 
@@ -107,8 +106,7 @@ static void run_post(struct hook_run *run)
 		fuzz_check_error(&e);
 		FUZZ_CHECK(e.kind == ERR_POST_HOOK_FAILED, "%s: %s", error_kind_name(e.kind), e.message);
 	}
-	json_object_foreach(changed, key, v)
-	{
+	json_object_foreach(changed, key, v) {
 		FUZZ_CHECK(check_key(NULL, key, v, NULL) == 0, "\"%s\" was taken", key);
 		FUZZ_CHECK(json_equal(json_object_get(results, key), v), "\"%s\" is another in the results", key);
 	}
@@ -192,10 +190,12 @@ static void check_value(const char *name, const json_t *v)
 
 	if (strcmp(name, "export_locations") == 0) {
 		FUZZ_CHECK(json_is_array(v), "%s", name);
-		json_array_foreach(v, i, one) check_location(one);
+		json_array_foreach(v, i, one)
+			check_location(one);
 	} else if (strcmp(name, "metadata") == 0) {
 		FUZZ_CHECK(json_is_object(v), "%s", name);
-		json_object_foreach((json_t *)v, key, one) FUZZ_CHECK(json_is_string(one), "%s.%s", name, key);
+		json_object_foreach((json_t *)v, key, one)
+			FUZZ_CHECK(json_is_string(one), "%s.%s", name, key);
 	} else if (strcmp(name, "size_bytes") == 0) {
 		FUZZ_CHECK(json_is_integer(v) && json_integer_value(v) > 0, "%s", name);
 	} else if (strcmp(name, "used_bytes") == 0 || strcmp(name, "free_bytes") == 0) {
@@ -226,7 +226,8 @@ static void run_driver(const char *text, size_t len)
 		return;
 	}
 	FUZZ_CHECK(json_is_object(values), "%s: no object", slot);
-	json_object_foreach(values, key, v) check_value(key, v);
+	json_object_foreach(values, key, v)
+		check_value(key, v);
 }
 
 /* ---- sharesctl ---- */

@@ -170,8 +170,7 @@ static void check_lookup(const struct settings *s)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(all, key, v)
-	{
+	json_object_foreach(all, key, v) {
 		_cleanup_json_ json_t *one = settings_lookup(s, key);
 
 		FUZZ_CHECK(json_equal(v, one), "%s is looked up as another", key);

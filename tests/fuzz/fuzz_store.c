@@ -324,8 +324,7 @@ static void check_shown(const json_t *answer)
 	json_t *shares = json_object_get(json_object_get(answer, "result"), "shares"), *share, *location;
 	size_t i, k;
 
-	json_array_foreach(shares, i, share)
-	{
+	json_array_foreach(shares, i, share) {
 		FUZZ_CHECK(jsonx_str(share, "id") && jsonx_str(share, "name") && jsonx_str(share, "status") &&
 				   jsonx_str(share, "backend"),
 			   "%s", jsonx_dump(share));

@@ -305,8 +305,7 @@ static json_t *ids_of(const json_t *batch)
 	json_t *ids = json_array(), *request;
 	size_t i;
 
-	json_array_foreach(batch, i, request)
-	{
+	json_array_foreach(batch, i, request) {
 		json_t *id = id_of(request);
 
 		if (id)
@@ -375,8 +374,7 @@ static void take_answer(json_t *list, const char *line, size_t len)
 		return;
 	}
 	FUZZ_CHECK(json_array_size(j) > 0, "an empty answer to a batch");
-	json_array_foreach(j, i, answer)
-	{
+	json_array_foreach(j, i, answer) {
 		check_answer(answer);
 		json_array_append(ids, json_object_get(answer, "id"));
 	}

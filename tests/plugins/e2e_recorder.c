@@ -129,7 +129,9 @@ static int recorder_event(void *hook, const struct hook_event *ev, json_t **ret,
 	if (result < 0)
 		return result;
 	steps = steps_of(r, ev);
-	json_array_foreach(steps, i, step) if ((result = do_step(step, ret, e)) < 0) return result;
+	json_array_foreach(steps, i, step)
+		if ((result = do_step(step, ret, e)) < 0)
+			return result;
 	return 0;
 }
 

@@ -88,8 +88,8 @@ static long runs_so_far(void)
 	long n = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(json_object_get(reply, "result"), "hooks"), i, hook) n +=
-		(long)json_integer_value(json_object_get(hook, "calls"));
+	json_array_foreach(json_object_get(json_object_get(reply, "result"), "hooks"), i, hook)
+		n += (long)json_integer_value(json_object_get(hook, "calls"));
 	json_decref(reply);
 	return n;
 }

@@ -38,8 +38,7 @@ static json_t *by_name(const json_t *list, const char *name)
 	size_t i;
 	json_t *o;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach(list, i, o) {
 		if (strcmp(jsonx_str(o, "name"), name) == 0)
 			return o;
 	}
@@ -57,7 +56,8 @@ static size_t count_of(const json_t *list, const char *key, const json_t *value)
 	size_t i, n = 0;
 	json_t *o;
 
-	json_array_foreach(list, i, o) n += json_equal(json_object_get(o, key), value);
+	json_array_foreach(list, i, o)
+		n += json_equal(json_object_get(o, key), value);
 	return n;
 }
 
@@ -102,8 +102,7 @@ static void check_statuses(struct check *c, const json_t *list)
 	size_t i;
 	json_t *o;
 
-	json_array_foreach(list, i, o)
-	{
+	json_array_foreach(list, i, o) {
 		if (strcmp(jsonx_str(o, "status"), "available") != 0)
 			differs(&c->verdict.stuck, jsonx_str(o, "status"), jsonx_str(o, "name"));
 	}
@@ -114,8 +113,7 @@ static void check_calls(struct check *c)
 	json_t *calls = whole_list(c, "list_calls", "calls"), *o;
 	size_t i;
 
-	json_array_foreach(calls, i, o)
-	{
+	json_array_foreach(calls, i, o) {
 		const char *state = jsonx_str(o, "state");
 
 		if (strcmp(state, "done") != 0 && strcmp(state, "interrupted") != 0 &&

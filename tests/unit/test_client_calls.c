@@ -65,7 +65,8 @@ static size_t asked(const char *method)
 	size_t n = 0, i;
 	json_t *r;
 
-	json_array_foreach(server.requests, i, r) n += strcmp(jsonx_str(r, "method"), method) == 0;
+	json_array_foreach(server.requests, i, r)
+		n += strcmp(jsonx_str(r, "method"), method) == 0;
 	return n;
 }
 

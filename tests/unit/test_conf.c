@@ -78,12 +78,10 @@ START_TEST(backend_defaults)
 	static const struct {
 		const char *name;
 		double seconds;
-	} times[] = { { "periodic_hooks_interval", 300 },
-		      { "stats_interval", 60 },
-		      { "usage_interval", 3600 },
-		      { "replica_state_update_interval", 300 },
-		      { "driver_timeout", 300 },
-		      { "hook_breaker_pause", 60 } };
+	} times[] = {
+		{ "periodic_hooks_interval", 300 },       { "stats_interval", 60 },  { "usage_interval", 3600 },
+		{ "replica_state_update_interval", 300 }, { "driver_timeout", 300 }, { "hook_breaker_pause", 60 }
+	};
 	size_t n;
 	for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++)
 		ck_assert(!settings_bool(s, off[i]));
@@ -267,8 +265,7 @@ START_TEST(all_of_hooks)
 		_cleanup_json_ json_t *all = settings_all(s);
 		const char *key;
 		json_t *value;
-		json_object_foreach(all, key, value)
-		{
+		json_object_foreach(all, key, value) {
 			_cleanup_json_ json_t *found = settings_lookup(s, key);
 			ck_assert(json_equal(found, value));
 		}

@@ -157,8 +157,10 @@ static void check_references(const json_t *schemas, const json_t *j)
 		ck_assert_int_eq(strncmp(ref, prefix, sizeof prefix - 1), 0);
 		ck_assert_msg(json_object_get(schemas, ref + sizeof prefix - 1) != NULL, "%s is not there", ref);
 	}
-	json_object_foreach((json_t *)j, key, member) check_references(schemas, member);
-	json_array_foreach(j, i, member) check_references(schemas, member);
+	json_object_foreach((json_t *)j, key, member)
+		check_references(schemas, member);
+	json_array_foreach(j, i, member)
+		check_references(schemas, member);
 }
 
 START_TEST(schemas_are_whole)
@@ -167,7 +169,8 @@ START_TEST(schemas_are_whole)
 	const char *name;
 	json_t *s;
 
-	json_object_foreach(schemas, name, s) check_references(schemas, s);
+	json_object_foreach(schemas, name, s)
+		check_references(schemas, s);
 	for (const struct method *m = method_table(); m->name; m++) {
 		_cleanup_json_ json_t *result = schema_of_result(m->result);
 

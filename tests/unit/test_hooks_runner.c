@@ -191,8 +191,7 @@ static void list_outcomes(const struct hook_run *run, char ret[4096])
 	size_t i;
 	json_t *o;
 
-	json_array_foreach(hook_run_outcomes(run), i, o)
-	{
+	json_array_foreach(hook_run_outcomes(run), i, o) {
 		const char *word = jsonx_str(o, "outcome");
 
 		ck_assert(json_is_integer(json_object_get(o, "duration_ms")));

@@ -178,8 +178,7 @@ static void check_members(const json_t *event, const char *expected)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)event, key, value)
-	{
+	json_object_foreach((json_t *)event, key, value) {
 		char *longer = xasprintf("%s%s ", members, key);
 
 		free(members);

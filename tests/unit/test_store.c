@@ -52,8 +52,9 @@ static const char *seqs(json_t *rows)
 	json_t *row;
 
 	text[0] = '\0';
-	json_array_foreach(rows, i, row) at +=
-		(size_t)snprintf(text + at, sizeof text - at, "%s%lld", i ? "," : "", (long long)jsonx_int(row, "seq"));
+	json_array_foreach(rows, i, row)
+		at += (size_t)snprintf(text + at, sizeof text - at, "%s%lld", i ? "," : "",
+				       (long long)jsonx_int(row, "seq"));
 	json_decref(rows);
 	return text;
 }
