@@ -116,7 +116,7 @@ static int update(struct store *st, struct sql_key *key, const char *id, int64_t
 		  struct error *e)
 {
 	_cleanup_statement_ sqlite3_stmt *s = NULL;
-	const json_t *values[STORE_COLUMNS_MAX];
+	const json_t *values[STORE_COLUMNS_MAX] = { NULL };
 	int r, at = 1;
 
 	if ((r = store_may_write(st, e)) < 0 || (r = columns_of(key->table, fields, values, &key->set, e)) < 0)

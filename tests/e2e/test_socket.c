@@ -323,15 +323,15 @@ END_TEST
 
 /* ---- limits ---- */
 
-#define SMALL_LIMITS                                                                                                   \
+#define SMALL_SIZES                                                                                                    \
 	"max_request_bytes = 2048\n"                                                                                   \
 	"max_request_depth = 6\n"                                                                                      \
 	"max_batch_entries = 3\n"                                                                                      \
 	"max_connections = 5\n"                                                                                        \
 	"max_connections_per_user = 4\n"                                                                               \
 	"max_unsent_bytes = 65536\n"                                                                                   \
-	"request_line_timeout = 0.4\n"                                                                                 \
 	"max_queued_calls = 2\n"
+#define SMALL_LIMITS SMALL_SIZES "request_line_timeout = 0.4\n"
 
 START_TEST(limits_are_reported)
 {
@@ -382,7 +382,7 @@ static void check_limit(json_t *reply, long long limit, const char *name)
 
 START_TEST(long_lines)
 {
-	struct fixture *f = fixture_new(SMALL_LIMITS);
+	struct fixture *f = fixture_new(SMALL_SIZES);
 	struct client *c;
 	json_t *reply;
 

@@ -46,12 +46,12 @@ static void take(struct one_thread *d, struct message *m)
 {
 	struct service *s = &d->s;
 
-	if (m->type == MSG_ANSWER && m->json)
-		view_count_hooks(s->view, jsonx_str(m->json, "backend"), jsonx_get(m->json, "hooks"));
+	if (m->type == MSG_ANSWER)
+		view_count_hooks(s->view, m->name, m->json);
 	if (m->type == MSG_BEGAN)
 		view_call_begins(s->view, m->shown, take_ptr(m->json));
 	if (m->type == MSG_ANSWER || m->type == MSG_ENDED)
-		view_call_ends(s->view, m->call->id);
+		view_call_ends(s->view, m->call);
 	if (m->type == MSG_ANSWER)
 		rpc_answer(s, m->call);
 	if (m->type == MSG_BACKEND)
@@ -60,8 +60,8 @@ static void take(struct one_thread *d, struct message *m)
 		view_set_progress(s->view, m->name, take_ptr(m->json));
 	if (m->type == MSG_TICKED)
 		view_count_hooks(s->view, m->name, m->json);
-	if (m->type == MSG_EVENT) {
-		s->told = json_integer_value(m->json);
+	if ((m->type == MSG_EVENT || m->type == MSG_ANSWER) && m->told) {
+		s->told = m->told;
 		/* At the start nobody listens yet. */
 		if (s->server)
 			events_pump_all(s);
