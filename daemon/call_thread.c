@@ -19,7 +19,8 @@
 #include <string.h>
 
 /* How long the end of a call waits for another call whose transaction takes it along. */
-#define SETTLE_MS 10
+#define SETTLE_MS      10
+#define SETTLE_MOST_MS 60000 /* between two tries where the store takes nothing */
 
 struct engine *engine_new(struct store *st, struct queue *in, struct queue *out, struct conf *conf)
 {
@@ -34,6 +35,7 @@ struct engine *engine_new(struct store *st, struct queue *in, struct queue *out,
 	en->host = xstrdup(host);
 	en->socket = xstrdup(settings_string(conf_top(conf), "socket"));
 	en->max_depth = (size_t)settings_int(conf_top(conf), "max_request_depth");
+	en->settle_ms = SETTLE_MS;
 	return en;
 }
 
@@ -144,8 +146,10 @@ static void settle(struct engine *en)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	if (store_settle(en->st, &e) < 0)
-		log_warning("the end of the last call could not be stored and waits for the next one: %s", e.message);
+	if (store_settle(en->st, &e) == 0)
+		return;
+	log_warning("the end of the last call could not be stored and waits for the next one: %s", e.message);
+	en->settle_ms = en->settle_ms < SETTLE_MOST_MS / 2 ? en->settle_ms * 2 : SETTLE_MOST_MS;
 }
 
 static void wait_for_something(struct engine *en)
@@ -154,13 +158,15 @@ static void wait_for_something(struct engine *en)
 	size_t n = collect_fds(en, &fds);
 	bool ended = false;
 
+	if (store_is_settled(en->st))
+		en->settle_ms = SETTLE_MS;
 	/* Work that has ended already has nothing to poll. */
 	for (const struct call *c = en->parked; c; c = c->next) {
 		struct pollfd none[3];
 
 		ended = ended || work_poll_fds(c->work, none) == 0;
 	}
-	if (poll(fds, n, ended ? 0 : store_is_settled(en->st) ? -1 : SETTLE_MS) == 0 && !ended)
+	if (poll(fds, n, ended ? 0 : store_is_settled(en->st) ? -1 : en->settle_ms) == 0 && !ended)
 		settle(en);
 }
 

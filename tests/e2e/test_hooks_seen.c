@@ -298,6 +298,51 @@ START_TEST(test_samples)
 }
 END_TEST
 
+/* ---- the end of a call that cannot be stored ---- */
+
+static size_t lines_with(const struct fixture *f, const char *text)
+{
+	_cleanup_free_ char *log = fixture_log(f);
+	size_t n = 0;
+
+	for (const char *p = log; (p = strstr(p, text)); p++)
+		n++;
+	return n;
+}
+
+/* Its post hook takes the database away: the end is tried again, less and less often, until it is back. */
+START_TEST(test_end_that_waits)
+{
+	static const char waits[] = "could not be stored and waits";
+	struct fixture *f =
+		fixture_new("sim \"s\" {\n hook_drivers = {\"exec:@DIR@/h\"}\n enable_post_hooks = true\n}\n");
+	double until = now() + 30;
+	_cleanup_json_ json_t *answer = NULL, *one;
+	size_t i, n = 0;
+
+	fixture_program(f, "h",
+			"#!/bin/sh\n[ $2 != create_share_instance ] || mv @DIR@/state/sharesd.db @DIR@/state/away\n");
+	fixture_start(f, NULL, (uid_t)-1);
+	json_decref(create(f, "a"));
+	while (lines_with(f, waits) == 0 && now() < until)
+		nap(0.05);
+	ck_assert_uint_ge(lines_with(f, waits), 1);
+	nap(2);
+	ck_assert_uint_le(lines_with(f, waits), 20);
+	ck_assert_int_eq(rename(fixture_path(f, "state/away"), fixture_path(f, "state/sharesd.db")), 0);
+	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "a", "size_bytes", 2000));
+	fixture_stop(f);
+	fixture_start(f, NULL, (uid_t)-1);
+	answer = call(f, "list_calls", NULL);
+	/* The new start's own calls may still run. */
+	json_array_foreach(at(answer, "calls"), i, one)
+		if (strcmp(str_at(one, "method"), "create_share_instance") == 0)
+			n += strcmp(str_at(one, "state"), "done") == 0;
+	ck_assert_uint_eq(n, 1);
+	fixture_free(f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("hooks seen");
@@ -310,6 +355,7 @@ int main(void)
 	tcase_add_test(c, test_goes_on);
 	tcase_add_test(c, test_reader);
 	tcase_add_test(c, test_samples);
+	tcase_add_test(c, test_end_that_waits);
 	suite_add_tcase(s, c);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
