@@ -18,7 +18,7 @@ T         ?= 60
 
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc \
-             libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps
+             libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
 HTTP_PKGS := libcurl libssl libcrypto
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
@@ -35,9 +35,9 @@ CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSHARESD_VERSION='"$(VERSION)"' -DSHARESD_SYSC
 CFLAGS_ALL   = -std=c17 $(WARN) $(OPT) -fPIC -fno-omit-frame-pointer -fstack-protector-strong $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL  = $(SANITIZE) -pthread -Wl,--as-needed $(LDFLAGS)
 
-ROOMS    := base conf drivers drivers/dir drivers/sim hooks daemon client
+ROOMS    := base conf drivers drivers/local drivers/dir drivers/btrfs drivers/sim drivers/export hooks daemon client
 # Programs have their main in *_main.c; the rest of a room goes into one archive.
-LIB_SRC  := $(filter-out %_main.c,$(wildcard $(addsuffix /*.c,base conf drivers drivers/dir drivers/sim hooks daemon)))
+LIB_SRC  := $(filter-out %_main.c,$(wildcard $(addsuffix /*.c,$(filter-out client,$(ROOMS)))))
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
 CTL_SRC  := $(filter-out client/client_main.c,$(wildcard client/*.c))
 CTL_OBJ  := $(CTL_SRC:%.c=$(O)/%.o)

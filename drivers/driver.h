@@ -20,13 +20,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SHARE_DRIVER_ABI 1
+#define SHARE_DRIVER_ABI 2
 
 /* All strings and JSON here are borrowed: they live for the call. A pointer that does not apply is NULL. */
 struct driver_share {                /* one instance (physical copy) of a share */
 	const char *id;              /* of the instance: names it on the backend, for life */
 	const char *share_id, *name; /* of the share */
 	const char *share_proto;     /* "LOCAL", "NFS", .. */
+	unsigned export_number; /* 1..65535, for life: unique among what the daemon exports; 0: it is not exported */
 	uint64_t size_bytes;
 	const char *provider_location; /* what the driver answered when it made or adopted it; NULL before */
 	const char *replica_state;     /* NULL unless replicated */
@@ -76,6 +77,7 @@ struct driver_call {
 	uint64_t new_size_bytes;
 	const json_t *options; /* driver_options of manage; network of setup_server */
 	bool root_is_empty;    /* do_setup: the store holds nothing on this backend, its root's marker may be made */
+	bool complete;         /* ensure_shares: since do_setup all shares of the backend were named */
 	bool force;
 	bool dry_run; /* manage_existing: look, change nothing */
 };
@@ -183,6 +185,10 @@ struct share_driver_ops {
 	 * Then the failed call is not blamed on its object: what became of it is decided when the backend is back, by
 	 * get_share_status. Values: none */
 	driver_slot *check_backend;
+	/* Ours. share. Values: "path": absolute path of the root directory of its data. A driver that has it can be
+	 * exported (drivers/export): then a share whose protocol is not LOCAL has no gate that its rules open, see
+	 * driver_share.share_proto; update_access is not asked for it. */
+	driver_slot *locate_share;
 };
 
 #endif

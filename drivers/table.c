@@ -105,7 +105,8 @@ int driver_register(const struct share_driver_ops *ops, const char *origin, stru
 	X(get_share_status)                                                                                            \
 	X(get_share_usage)                                                                                             \
 	X(list_objects)                                                                                                \
-	X(check_backend)
+	X(check_backend)                                                                                               \
+	X(locate_share)
 
 #define NAME(slot) #slot,
 static const char *const slot_names[] = { SLOTS(NAME) NULL };
