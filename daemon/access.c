@@ -87,22 +87,55 @@ int access_canonical(const char *type, const char *to, char **ret, struct error 
 	return canonical_cephx(to, ret, e);
 }
 
-int access_offered(const struct backend *b, const char *type, const char *level, struct error *e)
+/* What a protocol has, whoever exports it. Where there are no exporters, the driver's own lists say all. */
+static const struct {
+	const char *share_proto, *types, *levels;
+} protocols[] = {
+	{ "LOCAL", "user", "rw" },
+	{ "NFS", "ip", "rw, ro" },
+	{ "CIFS", "user, ip", "rw, ro" },
+	{ "NFS_CIFS", "ip, user", "rw, ro" },
+};
+
+static int not_offered(struct error *e, const char *param, const char *text)
 {
-	if (type && !backend_offers(b, "access_types", type)) {
-		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
-			  "backend \"%s\" has no access rules of type %s: get_backend shows access_types", b->name,
-			  type);
-		error_add(e, "param", json_string("access_type"));
-		return -EOPNOTSUPP;
-	}
-	if (level && !backend_offers(b, "access_levels", level)) {
-		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
-			  "backend \"%s\" has no access level %s: get_backend shows access_levels", b->name, level);
-		error_add(e, "param", json_string("access_level"));
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "%s", text);
+	error_add(e, "param", json_string(param));
+	return -EOPNOTSUPP;
+}
+
+static int offered(const struct backend *b, const char *share_proto, const char *capability, const char *word,
+		   const char *list, const char *param, struct error *e)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (!backend_offers(b, capability, word))
+		text = xasprintf("backend \"%s\" has no %s %s: get_backend shows %s", b->name,
+				 strcmp(param, "access_type") == 0 ? "access rules of type" : "access level", word,
+				 capability);
+	else if (list && !strstr(list, word))
+		text = xasprintf("%s shares have no %s %s, but %s", share_proto,
+				 strcmp(param, "access_type") == 0 ? "access rules of type" : "access level", word,
+				 list);
+	return text ? not_offered(e, param, text) : 0;
+}
+
+int access_offered(const struct backend *b, const char *share_proto, const char *type, const char *level,
+		   struct error *e)
+{
+	const char *types = NULL, *levels = NULL;
+	int r = 0;
+
+	for (size_t i = 0; share_proto && backend_is_exported(b) && i < sizeof protocols / sizeof *protocols; i++)
+		if (strcmp(protocols[i].share_proto, share_proto) == 0) {
+			types = protocols[i].types;
+			levels = protocols[i].levels;
+		}
+	if (type)
+		r = offered(b, share_proto, "access_types", type, types, "access_type", e);
+	if (r == 0 && level)
+		r = offered(b, share_proto, "access_levels", level, levels, "access_level", e);
+	return r;
 }
 
 int access_check_options(const char *share_proto, const json_t *options, struct error *e)

@@ -7,8 +7,10 @@
 /* Canonical form of what a rule is for: an address or network without host bits, a user's name. ERR_INVALID_PARAMS when
  * it is none. Owned by the caller. */
 int access_canonical(const char *type, const char *to, char **ret, struct error *e);
-/* ERR_NOT_SUPPORTED unless the backend has this type and level. */
-int access_offered(const struct backend *b, const char *type, const char *level, struct error *e);
+/* ERR_NOT_SUPPORTED unless the backend has this type and level for shares of this protocol; type, level: NULL is fine.
+ */
+int access_offered(const struct backend *b, const char *share_proto, const char *type, const char *level,
+		   struct error *e);
 
 /* Only NFS rules have options, and only those that are known. ERR_INVALID_PARAMS. */
 int access_check_options(const char *share_proto, const json_t *options, struct error *e);

@@ -10,6 +10,7 @@
 #include "daemon/methods.h"
 #include "daemon/record.h"
 #include "daemon/work.h"
+#include "drivers/export/exported.h"
 #include "drivers/table.h"
 
 #include <errno.h>
@@ -325,10 +326,10 @@ static int make_state(struct backend *b, struct error *e)
 
 	if (b->state)
 		return 0;
-	r = b->ops->create(&setup, &b->state, e);
+	r = exported_create(b->ops, &setup, b->conf, &b->state_ops, &b->state, e);
 	if (r < 0)
 		return r;
-	b->state_ops = b->ops;
+	b->state_driver = b->ops;
 	conf_unref(b->state_conf);
 	b->state_conf = conf_ref(b->conf);
 	return 0;
@@ -362,24 +363,28 @@ int backend_prepare(struct engine *en, struct backend *b, struct error *e)
 	return hook_set_check(b->hooks, e);
 }
 
+static bool same_option(const char *name, const struct settings *a, const struct settings *b)
+{
+	_cleanup_json_ json_t *x = settings_lookup(a, name);
+	_cleanup_json_ json_t *y = settings_lookup(b, name);
+
+	return json_equal(x, y);
+}
+
 static bool same_driver_options(const struct share_driver_ops *ops, const struct settings *a, const struct settings *b)
 {
-	for (const struct option *o = ops->options; o && o->name; o++) {
-		_cleanup_json_ json_t *x = settings_lookup(a, o->name);
-		_cleanup_json_ json_t *y = settings_lookup(b, o->name);
-
-		if (!json_equal(x, y))
+	for (const struct option *o = ops->options; o && o->name; o++)
+		if (!same_option(o->name, a, b))
 			return false;
-	}
-	return true;
+	return same_option("export", a, b);
 }
 
 static void renew(struct engine *en, struct backend *b, struct conf *conf, const struct conf_section *s)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	if (b->state &&
-	    (b->state_ops != driver_find(s->keyword) || !same_driver_options(b->state_ops, b->settings, s->settings))) {
+	if (b->state && (b->state_driver != driver_find(s->keyword) ||
+			 !same_driver_options(b->state_driver, b->settings, s->settings))) {
 		drop_state(en, b);
 		b->status = BACKEND_STARTING;
 	}
@@ -505,7 +510,28 @@ int backends_apply(struct engine *en, struct conf *conf, struct error *e)
 
 bool backend_has_slot(const struct backend *b, const char *slot)
 {
-	return b->ops && driver_slot_by_name(b->ops, slot) != NULL;
+	return b->ops && driver_slot_by_name(b->state ? b->state_ops : b->ops, slot) != NULL;
+}
+
+bool backend_is_exported(const struct backend *b)
+{
+	return b->state && b->state_ops != b->state_driver;
+}
+
+void backend_check_exports(struct engine *en)
+{
+	for (struct backend *b = en->backends; b; b = b->next) {
+		const char *lost =
+			b->status == BACKEND_UP && b->state ? exported_is_lost(b->state_ops, b->state) : NULL;
+		_cleanup_free_ char *reason = NULL;
+
+		if (!lost)
+			continue;
+		reason = xasprintf("the server of exporter %s ended or does not answer: it is started again, and all "
+				   "exports are put back",
+				   lost);
+		backend_set_status(en, b, BACKEND_DOWN, reason);
+	}
 }
 
 bool backend_offers(const struct backend *b, const char *capability, const char *word)
@@ -630,7 +656,7 @@ int backend_invoke(struct engine *en, struct backend *b, struct call *c, const c
 		   json_t **ret, struct error *e)
 {
 	struct driver_result res = { 0 };
-	driver_slot *f = b->ops ? driver_slot_by_name(b->ops, slot) : NULL;
+	driver_slot *f = b->ops && b->state ? driver_slot_by_name(b->state_ops, slot) : NULL;
 	double began;
 	int r;
 

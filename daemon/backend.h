@@ -15,9 +15,10 @@ struct backend {
 	const struct share_driver_ops *ops; /* NULL: not in the conf file any more */
 	/* The driver's, and whose that is. Out of the conf file it is kept as long as work goes on that needs it. */
 	void *state;
-	const struct share_driver_ops *state_ops;
-	struct conf *conf;       /* whose settings these are */
-	struct conf *state_conf; /* whose settings the driver's state was made with */
+	const struct share_driver_ops *state_ops;    /* the state's: the driver's, or with exports around it */
+	const struct share_driver_ops *state_driver; /* the driver's own */
+	struct conf *conf;                           /* whose settings these are */
+	struct conf *state_conf;                     /* whose settings the driver's state was made with */
 	const struct settings *settings;
 	struct hook_set *hooks;
 	enum backend_status status;
@@ -60,6 +61,12 @@ void backend_forget_unneeded(struct engine *en, struct backend *b);
 int backend_prepare(struct engine *en, struct backend *b, struct error *e);
 /* Does the store hold nothing there? */
 int backend_is_empty(struct engine *en, const struct backend *b, bool *ret, struct error *e);
+
+/* Does the conf file name exporters for it? */
+bool backend_is_exported(const struct backend *b);
+/* Backends whose export server was lost are down from here on, until their init_host, which comes soon, put all exports
+ * back. */
+void backend_check_exports(struct engine *en);
 
 bool backend_has_slot(const struct backend *b, const char *slot);
 /* Does the list of the capability hold the word? */

@@ -122,7 +122,7 @@ static int allow_resolve(struct engine *en, struct call *c, struct error *e)
 
 	if ((r = resolve_share(en, c, jsonx_str(c->params, "share"), e)) < 0 ||
 	    (r = need_share_status(en, c, RULE_STATUSES, e)) < 0 || (r = backend_need_up(c->backend, e)) < 0 ||
-	    (r = access_offered(c->backend, type, level, e)) < 0 ||
+	    (r = access_offered(c->backend, jsonx_str(c->share, "share_proto"), type, level, e)) < 0 ||
 	    (r = access_check_options(jsonx_str(c->share, "share_proto"), jsonx_get(c->params, "options"), e)) < 0 ||
 	    (r = access_canonical(type, to, &canonical, e)) < 0 ||
 	    (r = find_equal(en, c, type, canonical, &equal, e)) < 0)
@@ -391,7 +391,7 @@ static int update_resolve(struct engine *en, struct call *c, struct error *e)
 	if (named &&
 	    ((r = find_rule(en, c, e)) < 0 || (r = backend_need_up(c->backend, e)) < 0 ||
 	     (r = access_check_options(jsonx_str(c->share, "share_proto"), jsonx_get(c->params, "options"), e)) < 0 ||
-	     (r = access_offered(c->backend, NULL, level, e)) < 0))
+	     (r = access_offered(c->backend, jsonx_str(c->share, "share_proto"), NULL, level, e)) < 0))
 		return r;
 	return set_rule_args(c);
 }

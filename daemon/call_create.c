@@ -123,6 +123,19 @@ int answer_existing_share(struct engine *en, struct call *c, json_t *row,
 	return 0;
 }
 
+int number_export(struct engine *en, const json_t *share, json_t *instance, struct error *e)
+{
+	int64_t number;
+	int r;
+
+	if (strcmp(jsonx_str(share, "share_proto"), "LOCAL") == 0)
+		return 0;
+	if ((r = store_free_export_number(en->st, &number, e)) < 0)
+		return r;
+	json_object_set_new(instance, "export_number", json_integer(number));
+	return 0;
+}
+
 /* ---- where it goes ---- */
 
 /* Why this backend cannot take the share; 0 when it can. */
@@ -223,7 +236,7 @@ static int find_source(struct engine *en, struct call *c, uint64_t *size, struct
 }
 
 /* The rows of the new share, for now in c->extra. */
-static void make_rows(struct call *c, uint64_t size, const struct owner *o)
+static int make_rows(struct engine *en, struct call *c, uint64_t size, const struct owner *o, struct error *e)
 {
 	char share_id[37], instance_id[37], now[32];
 	json_t *share, *instance, *warnings = json_array();
@@ -253,6 +266,7 @@ static void make_rows(struct call *c, uint64_t size, const struct owner *o)
 	c->extra = jsonx_pack("{s:o,s:o}", "share", share, "instance", instance);
 	c->object_kind = xstrdup("share");
 	c->object_id = xstrdup(share_id);
+	return number_export(en, share, instance, e);
 }
 
 static void make_args(struct call *c, const struct owner *o, uint64_t size)
@@ -283,9 +297,8 @@ static int create_resolve(struct engine *en, struct call *c, struct error *e)
 	if (object_find_share(en->st, jsonx_str(c->params, "name"), "name", &existing, NULL) == 0)
 		return answer_existing_share(en, c, existing, same_as_existing, e);
 	if ((r = find_source(en, c, &size, e)) < 0 || (r = find_backend(en, c, size, e)) < 0 ||
-	    (r = owner_of_new(c->backend, c, &o, e)) < 0)
+	    (r = owner_of_new(c->backend, c, &o, e)) < 0 || (r = make_rows(en, c, size, &o, e)) < 0)
 		return r;
-	make_rows(c, size, &o);
 	make_args(c, &o, size);
 	return 0;
 }

@@ -162,11 +162,16 @@ static int set_up(struct engine *en, struct call *c, struct error *e)
 		      : r;
 }
 
-/* Its status is for its owner to mend; its rules are in force all the same. */
+/* Its status is for its owner to mend, or a call is at work on it; its rules are in force all the same. */
 static bool keeps_status(const char *status)
 {
-	return strcmp(status, "extending_error") == 0 || strcmp(status, "shrinking_error") == 0 ||
-	       strcmp(status, "reverting_error") == 0;
+	static const char *const words[] = { "extending_error", "shrinking_error", "reverting_error", "extending",
+					     "shrinking" };
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(status, words[i]) == 0)
+			return true;
+	return false;
 }
 
 /* Was it ever there? A share whose creation failed is not made available by a look. */
@@ -274,7 +279,9 @@ static int put_rules_in_force(struct engine *en, struct call *c, json_t *share, 
 	return 0;
 }
 
-static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_t *instances, struct error *e)
+/* `known`: in the last batch. */
+static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_t *instances, json_t *known,
+			struct error *e)
 {
 	_cleanup_json_ json_t *values = NULL;
 	struct input *in = input_new(c->id, c->method->name);
@@ -284,6 +291,7 @@ static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_
 
 	json_array_foreach(instances, i, instance)
 		input_add_share(in, json_array_get(shares, i), instance);
+	input_call(in)->known = input_keep(in, known);
 	r = backend_invoke(en, c->backend, c, "ensure_shares", in, &values, e);
 	if (r != 0)
 		return r < 0 ? r
@@ -307,7 +315,7 @@ static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_
 /* All shares of the backend, some at a time. */
 static int ensure_all(struct engine *en, struct call *c, struct error *e)
 {
-	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "backend", c->backend->name);
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "backend", c->backend->name), *known = json_object();
 	int64_t after = 0;
 
 	for (;;) {
@@ -323,6 +331,7 @@ static int ensure_all(struct engine *en, struct call *c, struct error *e)
 			json_t *share;
 
 			after = jsonx_int(row, "seq");
+			json_object_set_new(known, jsonx_str(row, "id"), json_true());
 			if (!is_ensured(row))
 				continue;
 			if ((r = object_find_share(en->st, jsonx_str(row, "share_id"), "share", &share, e)) < 0)
@@ -330,7 +339,9 @@ static int ensure_all(struct engine *en, struct call *c, struct error *e)
 			json_array_append_new(shares, share);
 			json_array_append(instances, row);
 		}
-		if (json_array_size(instances) && (r = ensure_batch(en, c, shares, instances, e)) < 0)
+		/* Nothing to ensure is something to an export server that exports what is gone. */
+		if ((json_array_size(instances) || backend_is_exported(c->backend)) &&
+		    (r = ensure_batch(en, c, shares, instances, json_array_size(rows) < BATCH ? known : NULL, e)) < 0)
 			return r;
 		if (json_array_size(rows) < BATCH)
 			return 0;

@@ -73,7 +73,7 @@ static int make_rules(const struct call *c, const char *share_id, json_t **ret, 
 		char id[37];
 		int r;
 
-		if ((r = access_offered(c->backend, type, level, e)) < 0 ||
+		if ((r = access_offered(c->backend, jsonx_str(c->params, "share_proto"), type, level, e)) < 0 ||
 		    (r = access_check_options(jsonx_str(c->params, "share_proto"), jsonx_get(rule, "options"), e)) <
 			    0 ||
 		    (r = access_canonical(type, to, &canonical, e)) < 0) {
@@ -92,7 +92,7 @@ static int make_rules(const struct call *c, const char *share_id, json_t **ret, 
 	return 0;
 }
 
-static int make_rows(struct call *c, struct error *e)
+static int make_rows(struct engine *en, struct call *c, struct error *e)
 {
 	char share_id[37], instance_id[37], now[32];
 	json_t *share, *instance, *rules = NULL, *warnings = json_array();
@@ -127,7 +127,7 @@ static int make_rows(struct call *c, struct error *e)
 	c->object_id = xstrdup(share_id);
 	c->args = json_copy(c->params);
 	json_object_set_new(c->args, "id", json_string(share_id));
-	return 0;
+	return number_export(en, share, instance, e);
 }
 
 static int manage_resolve(struct engine *en, struct call *c, struct error *e)
@@ -151,7 +151,7 @@ static int manage_resolve(struct engine *en, struct call *c, struct error *e)
 				 c->backend->name);
 	if ((r = need_unmanaged(en, c, e)) < 0)
 		return r;
-	return make_rows(c, e);
+	return make_rows(en, c, e);
 }
 
 static void use_rows(struct call *c)

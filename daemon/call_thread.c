@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/log_kind.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "daemon/backend.h"
 #include "daemon/call_run.h"
 #include "daemon/methods.h"
@@ -21,6 +22,7 @@
 /* How long the end of a call waits for another call whose transaction takes it along. */
 #define SETTLE_MS      10
 #define SETTLE_MOST_MS 60000 /* between two tries where the store takes nothing */
+#define EXPORTS_MS     1000  /* between two looks at the export servers */
 
 struct engine *engine_new(struct store *st, struct queue *in, struct queue *out, struct conf *conf)
 {
@@ -152,6 +154,32 @@ static void settle(struct engine *en)
 	en->settle_ms = en->settle_ms < SETTLE_MOST_MS / 2 ? en->settle_ms * 2 : SETTLE_MOST_MS;
 }
 
+static bool has_exports(const struct engine *en)
+{
+	for (const struct backend *b = en->backends; b; b = b->next)
+		if (backend_is_exported(b))
+			return true;
+	return false;
+}
+
+static void look_at_exports(struct engine *en)
+{
+	double now = text_monotonic();
+
+	if (now * 1000 < en->exports_ms || !has_exports(en))
+		return;
+	backend_check_exports(en);
+	en->exports_ms = now * 1000 + EXPORTS_MS;
+}
+
+/* Milliseconds until something is to be done without being asked; -1: nothing is. */
+static int patience(const struct engine *en)
+{
+	int ms = store_is_settled(en->st) ? -1 : en->settle_ms;
+
+	return has_exports(en) && (ms < 0 || ms > EXPORTS_MS) ? EXPORTS_MS : ms;
+}
+
 static void wait_for_something(struct engine *en)
 {
 	_cleanup_free_ struct pollfd *fds = NULL;
@@ -166,7 +194,7 @@ static void wait_for_something(struct engine *en)
 
 		ended = ended || work_poll_fds(c->work, none) == 0;
 	}
-	if (poll(fds, n, ended ? 0 : store_is_settled(en->st) ? -1 : en->settle_ms) == 0 && !ended)
+	if (poll(fds, n, ended ? 0 : patience(en)) == 0 && !ended && !store_is_settled(en->st))
 		settle(en);
 }
 
@@ -288,6 +316,7 @@ void *engine_main(void *engine)
 			step_parked(en);
 		if (en->background)
 			reap_background(en);
+		look_at_exports(en);
 	}
 	requester_forget();
 	requester_forget_names();

@@ -29,8 +29,9 @@ struct engine {
 	struct work *background; /* purges that nobody waits for */
 	struct retired *retired; /* hook sets of before a reload that parked calls still use */
 	int64_t calls_since_prune;
-	int settle_ms;    /* until the end of a call that waits in the store is stored, or tried again */
-	bool lost_an_end; /* of post hooks: a row still says that they run */
+	int settle_ms;     /* until the end of a call that waits in the store is stored, or tried again */
+	double exports_ms; /* of text_monotonic: the next look at the export servers */
+	bool lost_an_end;  /* of post hooks: a row still says that they run */
 	bool stopping;
 };
 

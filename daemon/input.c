@@ -61,6 +61,7 @@ static void fill_share(struct input *in, struct driver_share *s, const json_t *r
 	s->share_id = jsonx_str(row, "id");
 	s->name = jsonx_str(row, "name");
 	s->share_proto = jsonx_str(row, "share_proto");
+	s->export_number = (unsigned)jsonx_int(instance, "export_number");
 	s->size_bytes = (uint64_t)jsonx_int(row, "size_bytes");
 	s->provider_location = jsonx_str(instance, "provider_location");
 	s->replica_state = jsonx_str(instance, "replica_state");

@@ -2,10 +2,12 @@
 
 #include "base/mem.h"
 #include "daemon/methods.h"
+#include "drivers/export/table.h"
 #include "drivers/table.h"
 #include "hooks/table.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 
@@ -33,6 +35,17 @@ const struct option daemon_options[] = {
 	  .type = OPTION_LIST,
 	  .flags = OPTION_FIXED,
 	  .help = "Shared objects that add drivers or hooks." },
+	{ .name = "export_addresses",
+	  .type = OPTION_LIST,
+	  .flags = OPTION_FIXED,
+	  .help = "Addresses or names of this host that clients put before a share's path, one export location each; "
+		  "none: the host's name." },
+	{ .name = "runtime_dir",
+	  .type = OPTION_STRING,
+	  .fallback = "/run/sharesd",
+	  .flags = OPTION_FIXED | OPTION_ABSOLUTE,
+	  .help = "Directory of the sockets, mounts and configuration of the export servers that the daemon runs; made "
+		  "when missing." },
 	{ .name = "log_level",
 	  .type = OPTION_CHOICE,
 	  .fallback = "info",
@@ -104,6 +117,53 @@ static const char *const *hooked_methods(void)
 	return names;
 }
 
+static size_t count(const struct option *o)
+{
+	size_t n = 0;
+
+	while (o && o[n].name)
+		n++;
+	return n;
+}
+
+/* The daemon's own, and those of all exporters. */
+static const struct option *top_options(void)
+{
+	const struct exporter_ops *const *x = exporter_table();
+	size_t n = count(daemon_options), room = n + 1;
+	struct option *all;
+
+	for (size_t i = 0; x[i]; i++)
+		room += count(x[i]->options);
+	all = xcalloc(room, sizeof *all);
+	memcpy(all, daemon_options, n * sizeof *all);
+	for (size_t i = 0; x[i]; i++) {
+		memcpy(all + n, x[i]->options, count(x[i]->options) * sizeof *all);
+		n += count(x[i]->options);
+	}
+	return all;
+}
+
+/* Those of every backend, with the exporters that there are. */
+static const struct option *backend_options(void)
+{
+	const struct exporter_ops *const *x = exporter_table();
+	size_t n = count(conf_backend_options), n_names = 0;
+	struct option *all = xcalloc(n + 1, sizeof *all);
+	const char **names;
+
+	while (x[n_names])
+		n_names++;
+	names = xcalloc(n_names + 1, sizeof *names);
+	for (size_t i = 0; i < n_names; i++)
+		names[i] = x[i]->name;
+	memcpy(all, conf_backend_options, n * sizeof *all);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(all[i].name, "export") == 0)
+			all[i].choices = names;
+	return all;
+}
+
 const struct conf_schema *daemon_schema(void)
 {
 	static struct conf_schema schema;
@@ -126,8 +186,8 @@ const struct conf_schema *daemon_schema(void)
 	names = xcalloc(n + 1, sizeof *names);
 	for (size_t i = 0; i < n; i++)
 		names[i] = modules[i]->name;
-	schema = (struct conf_schema){ .top = daemon_options,
-				       .backend = conf_backend_options,
+	schema = (struct conf_schema){ .top = top_options(),
+				       .backend = backend_options(),
 				       .modules = hook_module_options(),
 				       .drivers = drivers,
 				       .module_names = names,

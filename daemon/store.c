@@ -308,6 +308,23 @@ int store_allocated_bytes(struct store *st, const char *backend, uint64_t *ret, 
 	return 0;
 }
 
+int store_free_export_number(struct store *st, int64_t *ret, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	int r;
+
+	if ((r = store_statement(st, &(struct sql_key){ .kind = SQL_FREE_EXPORT_NUMBER }, &s, e)) < 0 ||
+	    (r = store_step(st, s, e)) < 0)
+		return r;
+	if (sqlite3_column_type(s, 0) == SQLITE_NULL)
+		return error_set(
+			e, ERR_LIMIT, ENOSPC,
+			"65535 shares are exported already, which is all that one export server can tell apart: "
+			"delete some, or run a second daemon");
+	*ret = sqlite3_column_int64(s, 0);
+	return 0;
+}
+
 int64_t store_last_event(struct store *st)
 {
 	_cleanup_statement_ sqlite3_stmt *s = NULL;

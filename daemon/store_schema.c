@@ -41,6 +41,7 @@ static const struct store_column instances[] = {
 	{ "updated_at", TEXT },
 	{ "export_locations", LOCATIONS },
 	{ "hook_export_locations", LOCATIONS },
+	{ "export_number", INTEGER },
 };
 static const struct store_column snapshots[] = {
 	{ "seq", INTEGER },        { "id", NEEDED },       { "share_id", NEEDED }, { "name", NEEDED },
@@ -185,5 +186,10 @@ static const char version_1[] =
 	" time TEXT NOT NULL, type TEXT NOT NULL, call_id TEXT, uid INTEGER, object TEXT"
 	") STRICT;";
 
-const char *const store_migrations[] = { version_1 };
+/* Shares that are exported: a number for life, which export servers and their clients know them by. */
+static const char version_2[] = "ALTER TABLE instances ADD COLUMN export_number INTEGER;"
+				"CREATE UNIQUE INDEX instances_by_export ON instances (export_number)"
+				" WHERE export_number IS NOT NULL;";
+
+const char *const store_migrations[] = { version_1, version_2 };
 const int store_version = sizeof store_migrations / sizeof *store_migrations;

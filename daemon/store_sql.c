@@ -70,6 +70,12 @@ static const char *fixed_text(enum sql_kind kind)
 	case SQL_ALLOCATED_BYTES:
 		return "SELECT ifnull(sum(size_bytes >> 32), 0), ifnull(sum(size_bytes & 0xffffffff), 0) FROM shares"
 		       " WHERE id IN (SELECT share_id FROM instances WHERE backend = ?)";
+	/* Once the highest is in use, the lowest that is not. */
+	case SQL_FREE_EXPORT_NUMBER:
+		return "SELECT CASE WHEN ifnull(max(export_number), 0) < 65535 THEN ifnull(max(export_number), 0) + 1"
+		       " ELSE (SELECT min(n) FROM (SELECT 1 AS n UNION ALL SELECT export_number + 1 FROM instances)"
+		       " WHERE n <= 65535 AND n NOT IN (SELECT export_number FROM instances"
+		       " WHERE export_number IS NOT NULL)) END FROM instances";
 	case SQL_PRUNE_CALLS:
 		return "DELETE FROM calls WHERE seq <= (SELECT seq FROM calls ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 		       " AND state IN ('done', 'interrupted') AND (request_id IS NULL"

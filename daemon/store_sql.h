@@ -18,9 +18,10 @@ enum sql_kind {
 	SQL_BEGIN_WRITE,
 	SQL_COMMIT,
 	SQL_ROLLBACK,
-	SQL_ALLOCATED_BYTES, /* backend; gives the upper and the lower 32 bits' sums */
-	SQL_PRUNE_CALLS,     /* how many stay */
-	SQL_PRUNE_EVENTS,    /* how many stay */
+	SQL_ALLOCATED_BYTES,
+	SQL_FREE_EXPORT_NUMBER, /* backend; gives the upper and the lower 32 bits' sums */
+	SQL_PRUNE_CALLS,        /* how many stay */
+	SQL_PRUNE_EVENTS,       /* how many stay */
 	SQL_LAST_EVENT,
 };
 

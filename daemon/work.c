@@ -29,18 +29,6 @@ struct work {
 	bool failed, ended, cut_off;
 };
 
-void driver_work_free(struct driver_work *spec)
-{
-	if (!spec)
-		return;
-	for (char **a = spec->argv; a && *a; a++)
-		free(*a);
-	free(spec->argv);
-	if (spec->release)
-		spec->release(spec->data);
-	free(spec);
-}
-
 static void fail(struct work *w, struct error *e)
 {
 	if (!w->failed)

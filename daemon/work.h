@@ -13,7 +13,6 @@
 struct work *work_new(struct driver_work *spec, struct backend *b, struct input *in);
 /* Kills what runs. NULL is fine. */
 void work_free(struct work *w);
-void driver_work_free(struct driver_work *spec); /* NULL is fine */
 
 /* What poll() must watch; returns how many (at most 3). */
 size_t work_poll_fds(const struct work *w, struct pollfd *fds);

@@ -77,7 +77,9 @@ struct driver_call {
 	uint64_t new_size_bytes;
 	const json_t *options; /* driver_options of manage; network of setup_server */
 	bool root_is_empty;    /* do_setup: the store holds nothing on this backend, its root's marker may be made */
-	bool complete;         /* ensure_shares: since do_setup all shares of the backend were named */
+	/* ensure_shares, in the last of the calls that name all shares: object whose keys are the ids of all share
+	 * instances of the backend, in whatever state; what it exports besides these is wanted by nobody. */
+	const json_t *known;
 	bool force;
 	bool dry_run; /* manage_existing: look, change nothing */
 };
@@ -100,6 +102,8 @@ struct driver_result {
 	json_t *values; /* object with the keys named at the slot, or NULL for {}; an unknown key is refused */
 	struct driver_work *work; /* malloc'ed; the result comes later, from `finish` */
 };
+/* NULL is fine. */
+void driver_work_free(struct driver_work *w);
 
 /* 0, or a negative errno with `e` filled: ERR_DRIVER_FAILED, or nearer: no_space, data_loss, not_found,
  * not_supported, invalid_params, invalid_state, backend_down. On failure nothing of the call is left behind. */
@@ -117,6 +121,9 @@ struct share_driver_ops {
 	const char *name;
 	const char *summary;
 	const struct option *options; /* its own options, beside those of every backend */
+
+	/* revert_to_snapshot answers with work, and replaces the share's directory in its `finish`, not before. */
+	bool revert_is_long;
 
 	/* Makes the backend's state from settings; touches no storage. */
 	int (*create)(const struct driver_setup *setup, void **ret_backend, struct error *e);

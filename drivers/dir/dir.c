@@ -172,6 +172,21 @@ static int get_share_status(void *backend, const struct driver_call *call, struc
 	return 0;
 }
 
+static int locate_share(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_root_ struct dir_root r = DIR_ROOT_INIT;
+	_cleanup_object_ struct dir_object o = DIR_OBJECT_INIT;
+	_cleanup_free_ char *data = NULL, *path = NULL;
+	int n;
+
+	if ((n = dir_root_open(backend, &r, e)) < 0 || (n = find_whole(&r, call->share, &o, e)) < 0)
+		return n;
+	data = dir_object_data_location(&o);
+	path = dir_root_path(r.b, data);
+	ret->values = jsonx_pack("{s:o}", "path", jsonx_string(path));
+	return 0;
+}
+
 static int usage_measured(void *backend, void *data, const struct driver_call *call, const json_t *output,
 			  const struct error *failure, struct driver_result *ret, struct error *e)
 {
@@ -205,6 +220,7 @@ const struct share_driver_ops dir_driver = {
 	.name = "dir",
 	.summary = "directories on a local file system; snapshots by shared blocks where it can, else by copy",
 	.options = options,
+	.revert_is_long = true,
 	.create = create,
 	.destroy = destroy,
 
@@ -234,4 +250,5 @@ const struct share_driver_ops dir_driver = {
 	.get_share_usage = get_share_usage,
 	.list_objects = dir_list_objects,
 	.check_backend = dir_check_backend,
+	.locate_share = locate_share,
 };

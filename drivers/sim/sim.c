@@ -395,6 +395,11 @@ static json_t *usage(const struct sim *s, const struct driver_call *call)
 	return jsonx_pack("{s:i}", "used_bytes", 0);
 }
 
+static json_t *place(const struct sim *s, const struct driver_call *call)
+{
+	return jsonx_pack("{s:o}", "path", json_sprintf("/sim/%s/%s", s->name, call->share->name));
+}
+
 static json_t *no_objects(const struct sim *s, const struct driver_call *call)
 {
 	(void)s, (void)call;
@@ -451,6 +456,7 @@ SLOT(get_share_status, true, status)
 SLOT(get_share_usage, true, usage)
 SLOT(list_objects, true, no_objects)
 SLOT(check_backend, false, no_values)
+SLOT(locate_share, false, place)
 
 extern const struct share_driver_ops sim_driver;
 const struct share_driver_ops sim_driver = {
@@ -498,4 +504,5 @@ const struct share_driver_ops sim_driver = {
 	.get_share_usage = sim_get_share_usage,
 	.list_objects = sim_list_objects,
 	.check_backend = sim_check_backend,
+	.locate_share = sim_locate_share,
 };

@@ -11,6 +11,8 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "conf/conf.h"
+#include "daemon/options.h"
+#include "drivers/export/exported.h"
 #include "drivers/table.h"
 #include "drivers/tree.h"
 
@@ -217,29 +219,19 @@ struct backend {
 static inline int backend_try(const char *driver, const char *name, const char *id, const char *section,
 			      struct backend *ret, struct error *e)
 {
-	static const struct option no_options[] = { { 0 } };
-	static const struct option *const no_modules[] = { NULL };
-	static struct conf_driver drivers[8];
-	static const struct conf_schema schema = {
-		.top = no_options, .backend = conf_backend_options, .modules = no_modules, .drivers = drivers
-	};
 	struct conf_faults faults = { 0 }, warnings = { 0 };
 	const char *path = text("%s/%s.conf", dir, name);
 	struct driver_setup setup = { .name = name, .id = id };
-	size_t n = 0;
 	int r;
 
-	for (const struct share_driver_ops *const *d = driver_table(); *d; d++)
-		drivers[n++] = (struct conf_driver){ .keyword = (*d)->name, .options = (*d)->options };
 	write_text(path, text("%s \"%s\" {\n%s\n}\n", driver, name, section));
-	r = conf_load(path, &schema, &ret->conf, &faults, &warnings, e);
+	r = conf_load(path, daemon_schema(), &ret->conf, &faults, &warnings, e);
 	ck_assert_msg(r == 0, "%s", e->message);
 	conf_faults_clear(&faults);
 	conf_faults_clear(&warnings);
 	setup.settings = conf_backend(ret->conf, name)->settings;
-	ret->ops = driver_find(driver);
-	ck_assert_ptr_nonnull(ret->ops);
-	r = ret->ops->create(&setup, &ret->state, e);
+	ck_assert_ptr_nonnull(driver_find(driver));
+	r = exported_create(driver_find(driver), &setup, ret->conf, &ret->ops, &ret->state, e);
 	if (r < 0) {
 		conf_unref(ret->conf);
 		*ret = (struct backend){ 0 };

@@ -224,8 +224,27 @@ START_TEST(from_version_0)
 	st = open_store(true);
 	add_share(st, "a", true);
 	store_close(st);
-	raw("INSERT INTO kept SELECT user_version FROM pragma_user_version WHERE user_version = 1;"
+	raw("INSERT INTO kept SELECT user_version FROM pragma_user_version WHERE user_version = 2;"
 	    "CREATE TABLE two_rows (n CHECK (n = 2)); INSERT INTO two_rows SELECT count(*) FROM kept;");
+}
+END_TEST
+
+/* What a sharesd without exports left. */
+START_TEST(from_version_1)
+{
+	int64_t number = 0;
+	struct store *st;
+
+	make_store();
+	raw("DROP INDEX instances_by_export; ALTER TABLE instances DROP COLUMN export_number; PRAGMA user_version = "
+	    "1;");
+	st = open_store(true);
+	ck_assert_msg(store_free_export_number(st, &number, &e) == 0, "%s", e.message);
+	ck_assert_int_eq(number, 1);
+	add_share(st, "second", true);
+	store_close(st);
+	raw("CREATE TABLE two (n CHECK (n = 2)); INSERT INTO two SELECT user_version FROM pragma_user_version;"
+	    "INSERT INTO two SELECT count(*) FROM shares;");
 }
 END_TEST
 
@@ -264,7 +283,7 @@ START_TEST(a_newer_version)
 	    "UPDATE sqlite_schema SET sql = 'CREATE TABLE shares (FUTURE WORDS' WHERE name = 'shares';");
 	ck_assert_int_eq(stat(state_file("sharesd.db"), &before), 0);
 	refused(true, ENOTSUP, ERR_NOT_SUPPORTED,
-		"database version 99 is newer than this sharesd knows (1): run the newer sharesd");
+		"database version 99 is newer than this sharesd knows (2): run the newer sharesd");
 	refused(false, ENOTSUP, ERR_NOT_SUPPORTED, "database version 99");
 	ck_assert_int_eq(stat(state_file("sharesd.db"), &after), 0);
 	ck_assert(before.st_mtim.tv_nsec == after.st_mtim.tv_nsec && before.st_mtim.tv_sec == after.st_mtim.tv_sec);
@@ -615,6 +634,7 @@ static TCase *versions(void)
 
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, from_version_0);
+	tcase_add_test(c, from_version_1);
 	tcase_add_test(c, an_empty_file_is_a_new_one);
 	tcase_add_test(c, a_migration_that_fails_leaves_nothing);
 	tcase_add_test(c, a_newer_version);

@@ -1,0 +1,679 @@
+#include "drivers/export/exported.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "drivers/export/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct server {
+	struct exporter *exporter;
+	unsigned generation; /* that our exports were put on */
+};
+
+struct exported {
+	struct share_driver_ops ops; /* first: what this backend offers */
+	const struct share_driver_ops *driver;
+	void *state; /* the driver's */
+	char *name;
+	struct server *servers;
+	size_t n;
+};
+
+/* ---- which exporter does what ---- */
+
+static bool is_exported(const struct driver_share *s)
+{
+	return s->share_proto && strcmp(s->share_proto, "LOCAL") != 0;
+}
+
+static bool serves(const struct exporter_ops *x, const char *share_proto)
+{
+	if (strcmp(share_proto, "NFS_CIFS") == 0)
+		return strcmp(x->proto, "NFS") == 0 || strcmp(x->proto, "CIFS") == 0;
+	return strcmp(x->proto, share_proto) == 0;
+}
+
+static bool has_word(const char *const *list, const char *word)
+{
+	while (*list && strcmp(*list, word) != 0)
+		list++;
+	return *list != NULL;
+}
+
+/* A share over both: addresses are for NFS, users for SMB. */
+static bool takes(const struct exporter_ops *x, const char *share_proto, const char *access_type)
+{
+	if (strcmp(share_proto, "NFS_CIFS") == 0 && strcmp(x->proto, "CIFS") == 0)
+		return strcmp(access_type, "user") == 0;
+	return has_word(x->access_types, access_type);
+}
+
+static struct export describe(const struct exported *x, const struct driver_share *s, const char *path)
+{
+	return (struct export){
+		.backend = x->name, .id = s->id, .name = s->name, .number = s->export_number, .path = path
+	};
+}
+
+static int cannot_export(const struct exported *x, const struct driver_share *s, struct error *e)
+{
+	return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+			 "share \"%s\" is for %s, and no exporter of backend \"%s\" speaks that: name one in `export`",
+			 s->name, s->share_proto, x->name);
+}
+
+/* ---- the steps ---- */
+
+/* Owned by the caller. */
+static int locate(const struct exported *x, const struct driver_call *call, const struct driver_share *s, char **ret,
+		  struct error *e)
+{
+	struct driver_result res = { 0 };
+	struct driver_call one = { .id = call->id, .func_name = call->func_name, .share = s };
+	int r = x->driver->locate_share(x->state, &one, &res, e);
+
+	if (r == 0 && !jsonx_str(res.values, "path"))
+		r = error_set(e, ERR_DRIVER_FAILED, EBADMSG, "locate_share of driver %s answered without a path",
+			      x->driver->name);
+	if (r == 0)
+		*ret = xstrdup(jsonx_str(res.values, "path"));
+	json_decref(res.values);
+	return r;
+}
+
+static int put_on(const struct exported *x, const struct exporter *on, const struct driver_share *s, const char *path,
+		  const struct driver_rules *rules, json_t *results, struct error *e)
+{
+	struct export export = describe(x, s, path);
+	size_t n_all = rules ? rules->n_all : 0, n = 0;
+	_cleanup_free_ struct driver_rule *mine = xcalloc(n_all + 1, sizeof *mine);
+	int r;
+
+	for (size_t i = 0; i < n_all; i++)
+		if (takes(on->ops, s->share_proto, rules->all[i].access_type))
+			mine[n++] = rules->all[i];
+	if ((r = on->ops->put(on->object, &export, mine, n, results, e)) < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		if (!json_object_get(results, mine[i].id))
+			return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "exporter %s said nothing about a rule",
+					 on->ops->name);
+	return 0;
+}
+
+static void refuse_others(const struct driver_share *s, const struct driver_rules *rules, json_t *results)
+{
+	for (size_t i = 0; rules && i < rules->n_all; i++) {
+		const struct driver_rule *rule = &rules->all[i];
+
+		if (!json_object_get(results, rule->id))
+			json_object_set_new(results, rule->id,
+					    jsonx_pack("{s:s,s:o}", "state", "error", "reason",
+						       json_sprintf("%s shares have no rules of type %s",
+								    s->share_proto, rule->access_type)));
+	}
+}
+
+/* On every server that speaks the share's protocol: exactly these rules. */
+static int put(const struct exported *x, const struct driver_call *call, const struct driver_share *s,
+	       const struct driver_rules *rules, json_t *results, struct error *e)
+{
+	_cleanup_free_ char *path = NULL;
+	bool any = false;
+	int r = locate(x, call, s, &path, e);
+
+	for (size_t i = 0; r == 0 && i < x->n; i++) {
+		const struct exporter *on = x->servers[i].exporter;
+
+		if (!serves(on->ops, s->share_proto))
+			continue;
+		any = true;
+		r = put_on(x, on, s, path, rules, results, e);
+	}
+	if (r < 0)
+		return r;
+	if (!any)
+		return cannot_export(x, s, e);
+	refuse_others(s, rules, results);
+	return 0;
+}
+
+/* All are tried: what one cannot take away is no reason to leave the others open. */
+static int remove_exports(const struct exported *x, const struct driver_share *s, struct error *e)
+{
+	struct export export = describe(x, s, NULL);
+	int r = 0;
+
+	for (size_t i = 0; i < x->n; i++) {
+		const struct exporter *on = x->servers[i].exporter;
+		int one = on->ops->remove(on->object, &export, r < 0 ? NULL : e);
+
+		r = r < 0 ? r : one;
+	}
+	return r;
+}
+
+static json_t *locations(const struct exported *x, const struct driver_share *s)
+{
+	struct export export = describe(x, s, NULL);
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < x->n; i++) {
+		const struct exporter *on = x->servers[i].exporter;
+		_cleanup_json_ json_t *some = NULL;
+
+		if (!serves(on->ops, s->share_proto))
+			continue;
+		some = on->ops->locations(on->object, &export);
+		json_array_extend(all, some);
+	}
+	return all;
+}
+
+static void drop_result(struct driver_result *res)
+{
+	json_decref(res->values);
+	driver_work_free(res->work);
+	*res = (struct driver_result){ 0 };
+}
+
+/* ---- what follows a slot, now or at the end of its long work ---- */
+
+typedef int follow_up(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e);
+
+struct chain {
+	follow_up *before, *after;
+	int (*finish)(void *backend, void *data, const struct driver_call *call, const json_t *output,
+		      const struct error *failure, struct driver_result *ret, struct error *e);
+	void (*release)(void *data);
+	void *data;
+};
+
+static int and_then(struct exported *x, const struct driver_call *call, int r, follow_up *before, follow_up *after,
+		    struct driver_result *ret, struct error *e);
+
+static int finish_chain(void *backend, void *data, const struct driver_call *call, const json_t *output,
+			const struct error *failure, struct driver_result *ret, struct error *e)
+{
+	const struct chain *c = data;
+	struct exported *x = backend;
+	int r = !failure && c->before ? c->before(x, call, ret, e) : 0;
+
+	if (r < 0) {
+		_cleanup_error_ struct error undone = ERROR_INIT;
+
+		/* The driver clears away what it has made so far. */
+		(void)c->finish(x->state, c->data, call, NULL, e, ret, &undone);
+		return r;
+	}
+	r = c->finish(x->state, c->data, call, output, failure, ret, e);
+	return and_then(x, call, r, c->before, c->after, ret, e);
+}
+
+static void release_chain(void *data)
+{
+	struct chain *c = data;
+
+	if (c->release)
+		c->release(c->data);
+	free(c);
+}
+
+static int and_then(struct exported *x, const struct driver_call *call, int r, follow_up *before, follow_up *after,
+		    struct driver_result *ret, struct error *e)
+{
+	struct chain *c;
+
+	if (r < 0 || !ret->work || ret->work->background)
+		return r < 0 ? r : after(x, call, ret, e);
+	c = xcalloc(1, sizeof *c);
+	*c = (struct chain){ before, after, ret->work->finish, ret->work->release, ret->work->data };
+	ret->work->finish = finish_chain;
+	ret->work->release = release_chain;
+	ret->work->data = c;
+	return 0;
+}
+
+static int done(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	(void)x;
+	(void)call;
+	(void)ret;
+	(void)e;
+	return 0;
+}
+
+/* Long work must find the driver's state at its end, not ours. */
+static int pass(struct exported *x, driver_slot *slot, const struct driver_call *call, struct driver_result *ret,
+		struct error *e)
+{
+	return and_then(x, call, slot(x->state, call, ret, e), NULL, done, ret, e);
+}
+
+/* ---- host ---- */
+
+static int do_setup(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	int r = x->driver->do_setup ? x->driver->do_setup(x->state, call, ret, e) : 0;
+
+	for (size_t i = 0; r == 0 && i < x->n; i++) {
+		r = exporter_start(x->servers[i].exporter, e);
+		if (r == 0)
+			x->servers[i].generation = x->servers[i].exporter->generation;
+	}
+	return r;
+}
+
+static void add_words(json_t *list, const char *const *words)
+{
+	for (; *words; words++) {
+		json_t *v;
+		size_t i;
+
+		json_array_foreach(list, i, v)
+			if (strcmp(json_string_value(v), *words) == 0)
+				break;
+		if (i == json_array_size(list))
+			json_array_append_new(list, json_string(*words));
+	}
+}
+
+static json_t *list_in(json_t *stats, const char *name)
+{
+	json_t *list = json_object_get(stats, name);
+
+	if (!list) {
+		list = json_array();
+		json_object_set_new(stats, name, list);
+	}
+	return list;
+}
+
+static int get_share_stats(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	const char *both[] = { "NFS_CIFS", NULL };
+	bool nfs = false, cifs = false;
+	int r = x->driver->get_share_stats(x->state, call, ret, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < x->n; i++) {
+		const struct exporter_ops *ops = x->servers[i].exporter->ops;
+
+		add_words(list_in(ret->values, "share_protos"), (const char *const[]){ ops->proto, NULL });
+		add_words(list_in(ret->values, "access_types"), ops->access_types);
+		add_words(list_in(ret->values, "access_levels"), ops->access_levels);
+		nfs = nfs || strcmp(ops->proto, "NFS") == 0;
+		cifs = cifs || strcmp(ops->proto, "CIFS") == 0;
+	}
+	if (nfs && cifs)
+		add_words(list_in(ret->values, "share_protos"), both);
+	return 0;
+}
+
+/* Exports of this backend whose share nobody knows any more: left by a crash, or by a store of another time. */
+static int remove_orphans(const struct exported *x, const json_t *known, struct error *e)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		const struct exporter *on = x->servers[i].exporter;
+		_cleanup_json_ json_t *all = NULL;
+		json_t *one;
+		size_t k;
+		int r = on->ops->list(on->object, &all, e);
+
+		if (r < 0)
+			return r;
+		json_array_foreach(all, k, one) {
+			struct export export = { .backend = jsonx_str(one, "backend"),
+						 .id = jsonx_str(one, "id"),
+						 .name = jsonx_str(one, "name"),
+						 .number = (unsigned)jsonx_int(one, "number") };
+
+			if (strcmp(export.backend, x->name) != 0 || json_object_get(known, export.id))
+				continue;
+			if ((r = on->ops->remove(on->object, &export, e)) < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+static int ensure_shares(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	int r = x->driver->ensure_shares(x->state, call, ret, e);
+
+	for (size_t i = 0; r == 0 && i < call->n_shares; i++) {
+		const struct driver_share *s = &call->shares[i];
+		json_t *one = json_object_get(json_object_get(ret->values, "shares"), s->id);
+
+		if (is_exported(s) && jsonx_get(one, "export_locations"))
+			json_object_set_new(one, "export_locations", locations(x, s));
+	}
+	if (r == 0 && call->known)
+		r = remove_orphans(x, call->known, e);
+	return r;
+}
+
+/* ---- shares ---- */
+
+static int export_new(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_json_ json_t *nothing = json_object();
+	_cleanup_error_ struct error undone = ERROR_INIT;
+	struct driver_share s = *call->share;
+	struct driver_call undo = *call;
+	struct driver_result gone = { 0 };
+	int r;
+
+	if (jsonx_str(ret->values, "provider_location"))
+		s.provider_location = jsonx_str(ret->values, "provider_location");
+	undo.share = &s;
+	if ((r = put(x, call, &s, NULL, nothing, e)) == 0) {
+		json_object_set_new(ret->values, "export_locations", locations(x, &s));
+		return 0;
+	}
+	(void)remove_exports(x, &s, NULL);
+	if (x->driver->delete_share(x->state, &undo, &gone, &undone) < 0)
+		log_warning("share \"%s\" could not be exported, and what was made of it not be removed: %s", s.name,
+			    undone.message);
+	drop_result(&gone);
+	return r;
+}
+
+static int create_with(struct exported *x, driver_slot *slot, const struct driver_call *call, struct driver_result *ret,
+		       struct error *e)
+{
+	return and_then(x, call, slot(x->state, call, ret, e), NULL, is_exported(call->share) ? export_new : done, ret,
+			e);
+}
+
+static int create_share(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+
+	return create_with(x, x->driver->create_share, call, ret, e);
+}
+
+static int create_share_from_snapshot(void *backend, const struct driver_call *call, struct driver_result *ret,
+				      struct error *e)
+{
+	struct exported *x = backend;
+
+	return create_with(x, x->driver->create_share_from_snapshot, call, ret, e);
+}
+
+static int delete_share(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	int r = is_exported(call->share) ? remove_exports(x, call->share, e) : 0;
+
+	return r < 0 ? r : pass(x, x->driver->delete_share, call, ret, e);
+}
+
+static int unmanage(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	int r = is_exported(call->share) ? remove_exports(x, call->share, e) : 0;
+
+	return r < 0 ? r : pass(x, x->driver->unmanage, call, ret, e);
+}
+
+/* What others export stays theirs. */
+static int need_unexported(const struct exported *x, const char *path, struct error *e)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		const struct exporter *on = x->servers[i].exporter;
+		_cleanup_free_ char *what = NULL;
+		int r = on->ops->find_foreign(on->object, path, &what, e);
+
+		if (r < 0)
+			return r;
+		if (what) {
+			error_set(e, ERR_ALREADY_EXISTS, EEXIST,
+				  "%s is exported already, by %s: take that export away first", path, what);
+			error_add(e, "param", json_string("provider_location"));
+			return -EEXIST;
+		}
+	}
+	return 0;
+}
+
+/* The rules follow in an update_access of the same call. */
+static int export_managed(struct exported *x, const struct driver_call *call, struct driver_result *ret,
+			  struct error *e)
+{
+	json_t *first = json_array_get(json_object_get(ret->values, "export_locations"), 0);
+	_cleanup_error_ struct error undone = ERROR_INIT;
+	struct driver_share s = *call->share;
+	struct driver_call undo = *call;
+	struct driver_result gone = { 0 };
+	int r = first ? need_unexported(x, jsonx_str(first, "path"), e) : 0;
+
+	if (r == 0) {
+		if (is_exported(&s))
+			json_object_set_new(ret->values, "export_locations", locations(x, &s));
+		return 0;
+	}
+	if (call->dry_run)
+		return r;
+	if (jsonx_str(ret->values, "provider_location"))
+		s.provider_location = jsonx_str(ret->values, "provider_location");
+	undo.share = &s;
+	if (x->driver->unmanage(x->state, &undo, &gone, &undone) < 0)
+		log_warning("share \"%s\" could not be adopted, and not be given back: %s", s.name, undone.message);
+	drop_result(&gone);
+	return r;
+}
+
+static int manage_existing(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+
+	return and_then(x, call, x->driver->manage_existing(x->state, call, ret, e), NULL, export_managed, ret, e);
+}
+
+/* ---- rules ---- */
+
+static int update_access(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	_cleanup_json_ json_t *results = json_object();
+	int r;
+
+	if (!is_exported(call->share)) {
+		if (x->driver->update_access)
+			return pass(x, x->driver->update_access, call, ret, e);
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "driver %s has no access rules of its own",
+				 x->driver->name);
+	}
+	if ((r = put(x, call, call->share, call->rules, results, e)) < 0)
+		return r;
+	ret->values = jsonx_pack("{s:O}", "rules", results);
+	return 0;
+}
+
+/* ---- revert: the share's directory is replaced, and must be held by nobody meanwhile ---- */
+
+static int let_go(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	(void)ret;
+	return remove_exports(x, call->share, e);
+}
+
+static int export_again(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_json_ json_t *results = json_object();
+	int r = put(x, call, call->share, call->rules, results, e);
+
+	if (r == 0)
+		json_object_del(ret->values, "export_locations");
+	return r;
+}
+
+static int revert_to_snapshot(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	_cleanup_error_ struct error again = ERROR_INIT;
+	struct driver_result nothing = { 0 };
+	int r;
+
+	if (!is_exported(call->share))
+		return pass(x, x->driver->revert_to_snapshot, call, ret, e);
+	if (x->driver->revert_is_long)
+		return and_then(x, call, x->driver->revert_to_snapshot(x->state, call, ret, e), let_go, export_again,
+				ret, e);
+	if ((r = let_go(x, call, ret, e)) < 0)
+		return r;
+	r = and_then(x, call, x->driver->revert_to_snapshot(x->state, call, ret, e), NULL, export_again, ret, e);
+	if (r < 0 && export_again(x, call, &nothing, &again) < 0)
+		log_warning("share \"%s\" could not be reverted, and not be exported again: %s", call->share->name,
+			    again.message);
+	return r;
+}
+
+/* ---- what passes untouched ---- */
+
+#define PASSED(X)                                                                                                      \
+	X(check_for_setup_error)                                                                                       \
+	X(extend_share)                                                                                                \
+	X(shrink_share)                                                                                                \
+	X(create_snapshot)                                                                                             \
+	X(delete_snapshot)                                                                                             \
+	X(manage_existing_snapshot)                                                                                    \
+	X(unmanage_snapshot)                                                                                           \
+	X(create_replica)                                                                                              \
+	X(delete_replica)                                                                                              \
+	X(promote_replica)                                                                                             \
+	X(update_replica_state)                                                                                        \
+	X(create_replicated_snapshot)                                                                                  \
+	X(delete_replicated_snapshot)                                                                                  \
+	X(update_replicated_snapshot)                                                                                  \
+	X(setup_server)                                                                                                \
+	X(teardown_server)                                                                                             \
+	X(get_periodic_hook_data)                                                                                      \
+	X(get_share_status)                                                                                            \
+	X(get_share_usage)                                                                                             \
+	X(list_objects)                                                                                                \
+	X(check_backend)                                                                                               \
+	X(locate_share)
+
+#define PASS(slot)                                                                                                     \
+	static int slot(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)     \
+	{                                                                                                              \
+		struct exported *x = backend;                                                                          \
+                                                                                                                       \
+		return pass(x, x->driver->slot, call, ret, e);                                                         \
+	}
+PASSED(PASS)
+#undef PASS
+
+#define OURS(X)                                                                                                        \
+	X(get_share_stats)                                                                                             \
+	X(ensure_shares)                                                                                               \
+	X(create_share)                                                                                                \
+	X(create_share_from_snapshot)                                                                                  \
+	X(delete_share)                                                                                                \
+	X(manage_existing)                                                                                             \
+	X(unmanage)                                                                                                    \
+	X(revert_to_snapshot)
+
+/* What the driver cannot do, it cannot do exported either. */
+static void fill_ops(struct exported *x)
+{
+	x->ops = *x->driver;
+#define TAKE(slot) x->ops.slot = x->driver->slot ? (slot) : NULL;
+	PASSED(TAKE)
+	OURS(TAKE)
+#undef TAKE
+	x->ops.do_setup = do_setup;
+	x->ops.update_access = update_access;
+}
+
+/* ---- the backend ---- */
+
+static void destroy(void *backend)
+{
+	struct exported *x = backend;
+
+	if (!x)
+		return;
+	if (x->state)
+		x->driver->destroy(x->state);
+	for (size_t i = 0; i < x->n; i++)
+		exporter_close(x->servers[i].exporter);
+	free(x->servers);
+	free(x->name);
+	free(x);
+}
+
+static int open_exporters(struct exported *x, struct conf *conf, const char *const *names, size_t n, struct error *e)
+{
+	x->servers = xcalloc(n, sizeof *x->servers);
+	for (size_t i = 0; i < n; i++) {
+		const struct exporter_ops *ops = exporter_find(names[i]);
+		int r;
+
+		if (!ops)
+			return error_param(e, "export", "there is no exporter \"%s\"", names[i]);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(x->servers[k].exporter->ops->proto, ops->proto) == 0)
+				return error_param(e, "export", "two exporters for %s: leave one out", ops->proto);
+		if ((r = exporter_open(ops, conf, &x->servers[i].exporter, e)) < 0)
+			return r;
+		x->n++;
+	}
+	return 0;
+}
+
+int exported_create(const struct share_driver_ops *driver, const struct driver_setup *setup, struct conf *conf,
+		    const struct share_driver_ops **ret_ops, void **ret_backend, struct error *e)
+{
+	struct exported *x;
+	size_t n;
+	const char *const *names = settings_list(setup->settings, "export", &n);
+	int r;
+
+	if (n == 0) {
+		r = driver->create(setup, ret_backend, e);
+		if (r == 0)
+			*ret_ops = driver;
+		return r;
+	}
+	if (!driver->locate_share)
+		return error_param(e, "export", "driver %s has nothing to export: leave `export` out", driver->name);
+	x = xcalloc(1, sizeof *x);
+	x->driver = driver;
+	x->name = xstrdup(setup->name);
+	fill_ops(x);
+	x->ops.destroy = destroy;
+	if ((r = open_exporters(x, conf, names, n, e)) < 0 || (r = driver->create(setup, &x->state, e)) < 0) {
+		destroy(x);
+		return r;
+	}
+	*ret_ops = &x->ops;
+	*ret_backend = x;
+	return 0;
+}
+
+const char *exported_is_lost(const struct share_driver_ops *ops, void *backend)
+{
+	struct exported *x = backend;
+
+	if (ops->destroy != destroy)
+		return NULL;
+	for (size_t i = 0; i < x->n; i++) {
+		const struct exporter *on = x->servers[i].exporter;
+
+		if (x->servers[i].generation != on->generation || on->ops->is_lost(on->object))
+			return on->ops->name;
+	}
+	return NULL;
+}
