@@ -1,8 +1,8 @@
-/* The one place that starts programs. Each runs below a small helper (sharesd-contain) which is the subreaper of its
- * tree: at the program's end, at the time limit, on process_kill and when the daemon dies, everything below is killed
- * until no child is left, whatever session or group it moved to. The program gets a session of its own, an empty
- * signal mask, only the environment given, and descriptors 0, 1, 2. Any thread; one process object in one thread at a
- * time. */
+/* The one place that starts programs (those that outlive us: base/process_launch.h). Each runs below a small helper
+ * (sharesd-contain) which is the subreaper of its tree: at the program's end, at the time limit, on process_kill and
+ * when the daemon dies, everything below is killed until no child is left, whatever session or group it moved to. The
+ * program gets a session of its own, an empty signal mask, only the environment given, and descriptors 0, 1, 2. Any
+ * thread; one process object in one thread at a time. */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 

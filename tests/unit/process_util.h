@@ -26,7 +26,7 @@
 #define SHELL(text)       ((const char *const[]){ "/bin/sh", "-c", text, NULL })
 
 static char dir[PATH_MAX];
-static char self[PATH_MAX];
+static char self[PATH_MAX] __attribute__((unused)); /* of this program; set by main */
 static const char *const some_env[] = { "PATH=/usr/bin:/bin", "A=b", NULL };
 
 static inline void free_process(struct process **p)

@@ -1,0 +1,40 @@
+/* A supervised server: a program of somebody else's that we start, that outlives us, and that whoever comes after us
+ * finds again. Its directory is private (root's, 0700) and holds NAME.pid, by which it is found, and NAME.log, what it
+ * printed. A pid file names the process by number, time of start and boot, so another with its number is not taken for
+ * it; it is written before the program runs, so none runs that nobody knows. One thread at a time. */
+#ifndef DRIVERS_EXPORT_SERVER_H
+#define DRIVERS_EXPORT_SERVER_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct server;
+
+/* Makes `path` and what is missing above it, which others may enter; `path` itself nobody but us. Refused where others
+ * could change it. */
+int server_make_directory(const char *path, struct error *e);
+
+/* Starts nothing and looks at nothing. */
+struct server *server_new(const char *directory, const char *name);
+/* The server goes on running. NULL is fine. */
+void server_free(struct server *s);
+
+/* The one that the pid file names is ours from now on. -ESRCH: there is none. */
+int server_take_over(struct server *s);
+/* argv[0] is an absolute path; `env` is the whole environment. 0: it runs, which says nothing of how it fares. -EEXIST
+ * when one runs that was taken over or started before. */
+int server_start(struct server *s, const char *const *argv, const char *const *env, struct error *e);
+/* Cheap: a poll. */
+bool server_is_alive(struct server *s);
+pid_t server_pid(const struct server *s); /* 0: none */
+/* Does it see the mounts that we make? False for one that a daemon in another mount namespace started. */
+bool server_sees_our_mounts(const struct server *s);
+/* SIGTERM, and after the seconds SIGKILL to its process group. True when none runs any more. */
+bool server_stop(struct server *s, double seconds);
+/* The last line of the log that has `word` in it, or (NULL) its last line: owned by the caller, NULL when there is
+ * none. Of the last 64 KiB. */
+char *server_log_line(const struct server *s, const char *word);
+
+#endif
