@@ -20,7 +20,7 @@
 /* After SIGKILL only a machine in trouble keeps a process. */
 #define KILL_LIMIT 10.0
 
-struct server {
+struct export_server {
 	char *directory, *name;
 	pid_t pid; /* 0: none */
 	int pidfd;
@@ -57,7 +57,7 @@ static int check_private(const char *path, struct error *e)
 	return 0;
 }
 
-int server_make_directory(const char *path, struct error *e)
+int export_server_make_directory(const char *path, struct error *e)
 {
 	char part[PATH_MAX];
 	int r = 0;
@@ -129,9 +129,9 @@ static int open_process(const struct identity *id)
 
 /* ---- the server ---- */
 
-struct server *server_new(const char *directory, const char *name)
+struct export_server *export_server_new(const char *directory, const char *name)
 {
-	struct server *s = xcalloc(1, sizeof(*s));
+	struct export_server *s = xcalloc(1, sizeof(*s));
 
 	s->directory = xstrdup(directory);
 	s->name = xstrdup(name);
@@ -139,7 +139,7 @@ struct server *server_new(const char *directory, const char *name)
 	return s;
 }
 
-void server_free(struct server *s)
+void export_server_free(struct export_server *s)
 {
 	if (!s)
 		return;
@@ -149,20 +149,20 @@ void server_free(struct server *s)
 	free(s);
 }
 
-static void forget(struct server *s)
+static void forget(struct export_server *s)
 {
 	if (s->pidfd >= 0)
 		close(take_fd(s->pidfd));
 	s->pid = 0;
 }
 
-int server_take_over(struct server *s)
+int export_server_take_over(struct export_server *s)
 {
 	_cleanup_close_ int dirfd = -1;
 	struct identity id;
 	int fd, r;
 
-	if (server_is_alive(s))
+	if (export_server_is_alive(s))
 		return 0;
 	dirfd = path_open_root(s->directory);
 	r = dirfd < 0 ? dirfd : read_identity(dirfd, s->name, &id);
@@ -197,13 +197,13 @@ static int write_down(int dirfd, const char *name, pid_t pid)
 	return r == 0 ? write_identity(dirfd, name, &id) : r;
 }
 
-int server_start(struct server *s, const char *const *argv, const char *const *env, struct error *e)
+int export_server_start(struct export_server *s, const char *const *argv, const char *const *env, struct error *e)
 {
 	struct process_launch l cleanup(process_launch_clear) = PROCESS_LAUNCH_INIT;
 	_cleanup_close_ int dirfd = -1, log = -1;
 	int r;
 
-	if (server_take_over(s) == 0)
+	if (export_server_take_over(s) == 0)
 		return error_set(e, ERR_INTERNAL, EEXIST, "%s runs already, as process %d", s->name, (int)s->pid);
 	dirfd = path_open_root(s->directory);
 	if (dirfd < 0)
@@ -225,7 +225,7 @@ int server_start(struct server *s, const char *const *argv, const char *const *e
 	return 0;
 }
 
-bool server_is_alive(struct server *s)
+bool export_server_is_alive(struct export_server *s)
 {
 	if (s->pid == 0)
 		return false;
@@ -235,12 +235,12 @@ bool server_is_alive(struct server *s)
 	return false;
 }
 
-pid_t server_pid(const struct server *s)
+pid_t export_server_pid(const struct export_server *s)
 {
 	return s->pid;
 }
 
-bool server_sees_our_mounts(const struct server *s)
+bool export_server_sees_our_mounts(const struct export_server *s)
 {
 	struct stat ours, its;
 	char path[48];
@@ -249,7 +249,7 @@ bool server_sees_our_mounts(const struct server *s)
 	return stat("/proc/self/ns/mnt", &ours) == 0 && stat(path, &its) == 0 && ours.st_ino == its.st_ino;
 }
 
-static bool await_end(const struct server *s, double seconds)
+static bool await_end(const struct export_server *s, double seconds)
 {
 	double deadline = text_monotonic() + seconds, left;
 	struct pollfd fd = { .fd = s->pidfd, .events = POLLIN };
@@ -260,9 +260,9 @@ static bool await_end(const struct server *s, double seconds)
 	return false;
 }
 
-bool server_stop(struct server *s, double seconds)
+bool export_server_stop(struct export_server *s, double seconds)
 {
-	if (!server_is_alive(s))
+	if (!export_server_is_alive(s))
 		return true;
 	(void)pidfd_send_signal(s->pidfd, SIGTERM, NULL, 0);
 	if (!await_end(s, seconds)) {
@@ -271,12 +271,12 @@ bool server_stop(struct server *s, double seconds)
 		(void)pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
 		(void)await_end(s, KILL_LIMIT);
 	}
-	return !server_is_alive(s);
+	return !export_server_is_alive(s);
 }
 
 /* ---- the log ---- */
 
-static char *log_end(const struct server *s)
+static char *log_end(const struct export_server *s)
 {
 	_cleanup_free_ char *path = xasprintf("%s/%s.log", s->directory, s->name);
 	_cleanup_fclose_ FILE *f = fopen(path, "re");
@@ -294,7 +294,7 @@ static char *log_end(const struct server *s)
 	return text;
 }
 
-char *server_log_line(const struct server *s, const char *word)
+char *export_server_log_line(const struct export_server *s, const char *word)
 {
 	_cleanup_free_ char *text = log_end(s);
 	char *found = NULL, *rest = text;

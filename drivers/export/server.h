@@ -10,31 +10,31 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct server;
+struct export_server;
 
 /* Makes `path` and what is missing above it, which others may enter; `path` itself nobody but us. Refused where others
  * could change it. */
-int server_make_directory(const char *path, struct error *e);
+int export_server_make_directory(const char *path, struct error *e);
 
 /* Starts nothing and looks at nothing. */
-struct server *server_new(const char *directory, const char *name);
+struct export_server *export_server_new(const char *directory, const char *name);
 /* The server goes on running. NULL is fine. */
-void server_free(struct server *s);
+void export_server_free(struct export_server *s);
 
 /* The one that the pid file names is ours from now on. -ESRCH: there is none. */
-int server_take_over(struct server *s);
+int export_server_take_over(struct export_server *s);
 /* argv[0] is an absolute path; `env` is the whole environment. 0: it runs, which says nothing of how it fares. -EEXIST
  * when one runs that was taken over or started before. */
-int server_start(struct server *s, const char *const *argv, const char *const *env, struct error *e);
+int export_server_start(struct export_server *s, const char *const *argv, const char *const *env, struct error *e);
 /* Cheap: a poll. */
-bool server_is_alive(struct server *s);
-pid_t server_pid(const struct server *s); /* 0: none */
+bool export_server_is_alive(struct export_server *s);
+pid_t export_server_pid(const struct export_server *s); /* 0: none */
 /* Does it see the mounts that we make? False for one that a daemon in another mount namespace started. */
-bool server_sees_our_mounts(const struct server *s);
+bool export_server_sees_our_mounts(const struct export_server *s);
 /* SIGTERM, and after the seconds SIGKILL to its process group. True when none runs any more. */
-bool server_stop(struct server *s, double seconds);
+bool export_server_stop(struct export_server *s, double seconds);
 /* The last line of the log that has `word` in it, or (NULL) its last line: owned by the caller, NULL when there is
  * none. Of the last 64 KiB. */
-char *server_log_line(const struct server *s, const char *word);
+char *export_server_log_line(const struct export_server *s, const char *word);
 
 #endif

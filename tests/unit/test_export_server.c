@@ -6,23 +6,23 @@
 
 #define _cleanup_server_ cleanup(free_server)
 
-static void free_server(struct server **s)
+static void free_server(struct export_server **s)
 {
-	server_free(*s);
+	export_server_free(*s);
 }
 
 /* Ended by the test in any case. */
-static void stop_server(struct server **s)
+static void stop_server(struct export_server **s)
 {
-	ck_assert(server_stop(*s, 20));
-	server_free(*s);
+	ck_assert(export_server_stop(*s, 20));
+	export_server_free(*s);
 }
 
-static void start(struct server *s, const char *const *argv)
+static void start(struct export_server *s, const char *const *argv)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	ck_assert_msg(server_start(s, argv, some_env, &e) == 0, "%s", e.message);
+	ck_assert_msg(export_server_start(s, argv, some_env, &e) == 0, "%s", e.message);
 }
 
 static char *text_of(const char *name)
@@ -57,20 +57,20 @@ static char *await_text(const char *name, const char *part)
 
 START_TEST(starts_and_stops)
 {
-	struct server *s cleanup(stop_server) = server_new(dir, "one");
+	struct export_server *s cleanup(stop_server) = export_server_new(dir, "one");
 	_cleanup_free_ char *pid_file = NULL;
 	unsigned long long begin;
 	char path[PATH_MAX + 64];
 	struct stat st;
 	pid_t pid;
 
-	ck_assert(!server_is_alive(s));
-	ck_assert_int_eq(server_pid(s), 0);
-	ck_assert_int_eq(server_take_over(s), -ESRCH);
+	ck_assert(!export_server_is_alive(s));
+	ck_assert_int_eq(export_server_pid(s), 0);
+	ck_assert_int_eq(export_server_take_over(s), -ESRCH);
 	start(s, SHELL("exec sleep 1000"));
-	ck_assert(server_is_alive(s));
-	ck_assert(server_sees_our_mounts(s));
-	pid = server_pid(s);
+	ck_assert(export_server_is_alive(s));
+	ck_assert(export_server_sees_our_mounts(s));
+	pid = export_server_pid(s);
 	ck_assert_int_gt(pid, 1);
 	pid_file = text_of("one.pid");
 	ck_assert_int_eq(strtol(pid_file, NULL, 10), pid);
@@ -80,33 +80,33 @@ START_TEST(starts_and_stops)
 		ck_assert_int_eq(stat(path, &st), 0);
 		ck_assert_int_eq(st.st_mode & 07777, 0600);
 	}
-	ck_assert(server_stop(s, 20));
-	ck_assert(!server_is_alive(s));
-	ck_assert_int_eq(server_pid(s), 0);
+	ck_assert(export_server_stop(s, 20));
+	ck_assert(!export_server_is_alive(s));
+	ck_assert_int_eq(export_server_pid(s), 0);
 	/* One of ours is reaped, not left as a zombie. */
 	ck_assert(gone(pid));
-	ck_assert(server_stop(s, 20));
+	ck_assert(export_server_stop(s, 20));
 }
 END_TEST
 
 START_TEST(runs_once)
 {
-	struct server *s cleanup(stop_server) = server_new(dir, "one");
-	_cleanup_server_ struct server *other = server_new(dir, "one");
+	struct export_server *s cleanup(stop_server) = export_server_new(dir, "one");
+	_cleanup_server_ struct export_server *other = export_server_new(dir, "one");
 	_cleanup_error_ struct error e = ERROR_INIT;
 
 	start(s, SHELL("exec sleep 1000"));
-	ck_assert_int_eq(server_start(s, SHELL("exit 0"), some_env, &e), -EEXIST);
-	ck_assert_int_eq(server_start(other, SHELL("exit 0"), some_env, &e), -EEXIST);
+	ck_assert_int_eq(export_server_start(s, SHELL("exit 0"), some_env, &e), -EEXIST);
+	ck_assert_int_eq(export_server_start(other, SHELL("exit 0"), some_env, &e), -EEXIST);
 	ck_assert_ptr_nonnull(strstr(e.message, "one runs already, as process "));
-	ck_assert_int_eq(server_pid(other), server_pid(s));
+	ck_assert_int_eq(export_server_pid(other), export_server_pid(s));
 }
 END_TEST
 
 /* A session of its own, "/", nothing blocked or ignored, no descriptor but three, the environment given. */
 START_TEST(begins_clean)
 {
-	struct server *s cleanup(stop_server) = server_new(dir, "one");
+	struct export_server *s cleanup(stop_server) = export_server_new(dir, "one");
 	_cleanup_free_ char *text = NULL;
 	sigset_t set, saved;
 	int leaked = open("/dev/null", O_RDONLY); /* not close-on-exec, and one on each of the low numbers */
@@ -124,7 +124,7 @@ START_TEST(begins_clean)
 	close(leaked);
 	text = await_text("one.log", "done");
 	ck_assert_ptr_nonnull(strstr(text, "A=b PATH=/usr/bin:/bin PWD=/ /\n3\n"));
-	snprintf(want, sizeof(want), "NSsid:\t%d\n", (int)server_pid(s));
+	snprintf(want, sizeof(want), "NSsid:\t%d\n", (int)export_server_pid(s));
 	ck_assert_ptr_nonnull(strstr(text, want));
 	ck_assert_ptr_nonnull(strstr(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"));
 }
@@ -132,27 +132,27 @@ END_TEST
 
 START_TEST(taken_over)
 {
-	struct server *s cleanup(stop_server) = server_new(dir, "one");
+	struct export_server *s cleanup(stop_server) = export_server_new(dir, "one");
 	pid_t starter, pid;
 	int status;
 
 	starter = fork();
 	if (starter == 0) {
-		struct server *first = server_new(dir, "one");
+		struct export_server *first = export_server_new(dir, "one");
 
-		(void)server_start(first, SHELL("exec sleep 1000"), some_env, NULL);
-		server_free(first);
+		(void)export_server_start(first, SHELL("exec sleep 1000"), some_env, NULL);
+		export_server_free(first);
 		kill(getpid(), SIGKILL);
 	}
 	ck_assert_int_eq(waitpid(starter, &status, 0), starter);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	ck_assert_int_eq(server_take_over(s), 0);
-	ck_assert(server_is_alive(s));
-	pid = server_pid(s);
+	ck_assert_int_eq(export_server_take_over(s), 0);
+	ck_assert(export_server_is_alive(s));
+	pid = export_server_pid(s);
 	ck_assert_int_eq(pid, read_pid("one.pid"));
 	/* Somebody else's child by now: its end is seen all the same, even where nobody has reaped it yet. */
-	ck_assert(server_stop(s, 20));
-	ck_assert_int_eq(server_take_over(s), -ESRCH);
+	ck_assert(export_server_stop(s, 20));
+	ck_assert_int_eq(export_server_take_over(s), -ESRCH);
 }
 END_TEST
 
@@ -189,8 +189,8 @@ END_TEST
 /* A pid file that names a process that lives, but which is another. */
 START_TEST(another_process)
 {
-	_cleanup_server_ struct server *s = server_new(dir, "one");
-	struct server *ours cleanup(stop_server) = server_new(dir, "two");
+	_cleanup_server_ struct export_server *s = export_server_new(dir, "one");
+	struct export_server *ours cleanup(stop_server) = export_server_new(dir, "two");
 	_cleanup_free_ char *text = NULL, *wrong = NULL;
 	unsigned long long begin;
 	char boot[64] = "";
@@ -200,51 +200,51 @@ START_TEST(another_process)
 	/* NOLINTNEXTLINE(cert-err34-c) */
 	ck_assert_int_eq(sscanf(text, "%*d %llu %63s", &begin, boot), 2);
 	make_file("one.pid", text, 0600);
-	ck_assert_int_eq(server_take_over(s), 0);
-	server_free(s);
-	s = server_new(dir, "one");
-	wrong = xasprintf("%d %llu %s\n", (int)server_pid(ours), begin + 1, boot);
+	ck_assert_int_eq(export_server_take_over(s), 0);
+	export_server_free(s);
+	s = export_server_new(dir, "one");
+	wrong = xasprintf("%d %llu %s\n", (int)export_server_pid(ours), begin + 1, boot);
 	make_file("one.pid", wrong, 0600);
-	ck_assert_int_eq(server_take_over(s), -ESRCH);
+	ck_assert_int_eq(export_server_take_over(s), -ESRCH);
 	/* Before the machine was started anew. */
 	boot[0] = boot[0] == '0' ? '1' : '0';
 	free(take_ptr(wrong));
-	wrong = xasprintf("%d %llu %s\n", (int)server_pid(ours), begin, boot);
+	wrong = xasprintf("%d %llu %s\n", (int)export_server_pid(ours), begin, boot);
 	make_file("one.pid", wrong, 0600);
-	ck_assert_int_eq(server_take_over(s), -ESRCH);
+	ck_assert_int_eq(export_server_take_over(s), -ESRCH);
 	for (const char *const *bad = (const char *const[]){ "", "x", "1 1 x", "-5 3 x", "12", NULL }; *bad; bad++) {
 		make_file("one.pid", *bad, 0600);
-		ck_assert_int_eq(server_take_over(s), -ESRCH);
+		ck_assert_int_eq(export_server_take_over(s), -ESRCH);
 	}
-	ck_assert(!server_is_alive(s));
-	ck_assert_int_eq(server_pid(s), 0);
+	ck_assert(!export_server_is_alive(s));
+	ck_assert_int_eq(export_server_pid(s), 0);
 }
 END_TEST
 
 START_TEST(zombie_is_dead)
 {
-	_cleanup_server_ struct server *s = server_new(dir, "one");
-	struct server *ours cleanup(stop_server) = server_new(dir, "one");
+	_cleanup_server_ struct export_server *s = export_server_new(dir, "one");
+	struct export_server *ours cleanup(stop_server) = export_server_new(dir, "one");
 	pid_t pid;
 
 	start(ours, SHELL("exec sleep 1000"));
-	pid = server_pid(ours);
-	ck_assert_int_eq(server_take_over(s), 0);
+	pid = export_server_pid(ours);
+	ck_assert_int_eq(export_server_take_over(s), 0);
 	kill(pid, SIGKILL);
 	/* Its state letter: not reaped, as nobody has asked yet. */
 	for (unsigned long long begin; process_start_time(pid, &begin) == 0;)
 		poll(NULL, 0, 5);
 	ck_assert_int_eq(kill(pid, 0), 0);
-	server_free(s);
-	s = server_new(dir, "one");
-	ck_assert_int_eq(server_take_over(s), -ESRCH);
-	ck_assert(!server_is_alive(ours));
+	export_server_free(s);
+	s = export_server_new(dir, "one");
+	ck_assert_int_eq(export_server_take_over(s), -ESRCH);
+	ck_assert(!export_server_is_alive(ours));
 }
 END_TEST
 
 START_TEST(killed_with_its_group)
 {
-	struct server *s cleanup(stop_server) = server_new(dir, "one");
+	struct export_server *s cleanup(stop_server) = export_server_new(dir, "one");
 	pid_t child;
 
 	start(s, SHELL("trap '' TERM; sleep 1000 & echo $! >" /* in the log's directory */
@@ -253,7 +253,7 @@ START_TEST(killed_with_its_group)
 		ck_assert(text_monotonic() < deadline);
 		poll(NULL, 0, 5);
 	}
-	ck_assert(server_stop(s, 0.2));
+	ck_assert(export_server_stop(s, 0.2));
 	for (unsigned long long begin; process_start_time(child, &begin) == 0;)
 		poll(NULL, 0, 5);
 }
@@ -261,16 +261,16 @@ END_TEST
 
 START_TEST(cannot_start)
 {
-	_cleanup_server_ struct server *s = server_new(dir, "one");
-	_cleanup_server_ struct server *nowhere = server_new("/no/such/directory", "one");
+	_cleanup_server_ struct export_server *s = export_server_new(dir, "one");
+	_cleanup_server_ struct export_server *nowhere = export_server_new("/no/such/directory", "one");
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	ck_assert_int_eq(server_start(s, (const char *const[]){ "/no/such", NULL }, some_env, &e), -ENOENT);
+	ck_assert_int_eq(export_server_start(s, (const char *const[]){ "/no/such", NULL }, some_env, &e), -ENOENT);
 	ck_assert_str_eq(e.message, "cannot start /no/such: No such file or directory");
-	ck_assert(!server_is_alive(s));
-	ck_assert_int_eq(server_take_over(s), -ESRCH);
-	ck_assert_int_eq(server_start(s, (const char *const[]){ "/etc/passwd", NULL }, some_env, &e), -EACCES);
-	ck_assert_int_eq(server_start(nowhere, SHELL("exit 0"), some_env, &e), -ENOENT);
+	ck_assert(!export_server_is_alive(s));
+	ck_assert_int_eq(export_server_take_over(s), -ESRCH);
+	ck_assert_int_eq(export_server_start(s, (const char *const[]){ "/etc/passwd", NULL }, some_env, &e), -EACCES);
+	ck_assert_int_eq(export_server_start(nowhere, SHELL("exit 0"), some_env, &e), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(e.message, "/no/such/directory"));
 	ck_assert_int_lt(waitpid(-1, NULL, WNOHANG), 0);
 }
@@ -278,23 +278,23 @@ END_TEST
 
 START_TEST(what_it_said)
 {
-	struct server *s cleanup(stop_server) = server_new(dir, "one");
+	struct export_server *s cleanup(stop_server) = export_server_new(dir, "one");
 	_cleanup_free_ char *line = NULL, *last = NULL, *none = NULL;
 
-	ck_assert_ptr_null(server_log_line(s, NULL));
+	ck_assert_ptr_null(export_server_log_line(s, NULL));
 	start(s,
 	      SHELL("i=0; while [ $i -lt 8000 ]; do i=$((i + 1)); echo \"line $i of many\"; done; "
 		    "echo 'ERROR: the first'; echo 'ERROR: the port' >&2; printf '\\377last\\n\\n'; exec sleep 1000"));
 	free(await_text("one.log", "last"));
-	line = server_log_line(s, "ERROR");
+	line = export_server_log_line(s, "ERROR");
 	ck_assert_str_eq(line, "ERROR: the port");
-	last = server_log_line(s, NULL);
+	last = export_server_log_line(s, NULL);
 	ck_assert_str_eq(last, "?last");
-	none = server_log_line(s, "no such");
+	none = export_server_log_line(s, "no such");
 	ck_assert_ptr_null(none);
-	ck_assert(server_stop(s, 20));
+	ck_assert(export_server_stop(s, 20));
 	start(s, SHELL("exec sleep 1000"));
-	ck_assert_ptr_null(server_log_line(s, NULL));
+	ck_assert_ptr_null(export_server_log_line(s, NULL));
 	free(await_text("one.log.old", "the port"));
 }
 END_TEST
@@ -305,19 +305,19 @@ START_TEST(private_directory)
 	_cleanup_error_ struct error e = ERROR_INIT;
 	struct stat st;
 
-	ck_assert_msg(server_make_directory(path, &e) == 0, "%s", e.message);
-	ck_assert_int_eq(server_make_directory(path, &e), 0);
+	ck_assert_msg(export_server_make_directory(path, &e) == 0, "%s", e.message);
+	ck_assert_int_eq(export_server_make_directory(path, &e), 0);
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0700);
 	ck_assert_int_eq(stat(above, &st), 0);
 	ck_assert_int_eq(st.st_mode & 022, 0);
 	ck_assert_int_eq(chmod(path, 0770), 0);
-	ck_assert_int_eq(server_make_directory(path, &e), -EPERM);
+	ck_assert_int_eq(export_server_make_directory(path, &e), -EPERM);
 	ck_assert_ptr_nonnull(strstr(e.message, "may change it"));
 	ck_assert_int_eq(rmdir(path), 0);
 	ck_assert_int_eq(symlink("/tmp", path), 0);
-	ck_assert_int_eq(server_make_directory(path, &e), -ENOTDIR);
-	ck_assert_int_eq(server_make_directory("relative", &e), -EINVAL);
+	ck_assert_int_eq(export_server_make_directory(path, &e), -ENOTDIR);
+	ck_assert_int_eq(export_server_make_directory("relative", &e), -EINVAL);
 }
 END_TEST
 
