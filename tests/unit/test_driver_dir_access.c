@@ -311,6 +311,72 @@ START_TEST(adopting_spares_who_has_a_rule)
 }
 END_TEST
 
+/* Rules of other protocols are a server's: the driver only lets the server through, which enters as root or as its
+ * user. */
+START_TEST(gates_of_other_protocols)
+{
+	static const struct {
+		const char *proto;
+		mode_t gate;
+	} protos[] = { { "LOCAL", 0700 }, { "NFS", 0700 }, { "CIFS", 0711 }, { "NFS_CIFS", 0711 } };
+	struct driver_share s = share_named(SHARE_1, "one");
+	struct driver_rule rule = rule_for("r", "65534");
+	struct driver_rules rules = { .all = &rule, .n_all = 1 };
+	struct outcome o;
+
+	no_user_xattrs = _i % 2;
+	s.share_proto = protos[_i / 2].proto;
+	DO(&b, create_share, .id = CALL_1, .share = &s);
+	s.provider_location = "one";
+	ck_assert_uint_eq(stat_of(in_root("one")).st_mode & 07777, protos[_i / 2].gate);
+	ck_assert_uint_eq(stat_of(in_root("one/data")).st_mode & 07777, 0750);
+	o = WELL(&b, update_access, .id = CALL_2, .share = &s, .rules = &rules);
+	ck_assert_str_eq(state_of(&o, "r"), _i / 2 ? "none" : "active");
+	outcome_clear(&o);
+	if (_i / 2)
+		ck_assert_uint_eq(stat_of(in_root("one")).st_mode & 07777, protos[_i / 2].gate);
+	o = WELL(&b, locate_share, .id = CALL_2, .share = &s);
+	ck_assert_str_eq(jsonx_str(o.values, "path"), in_root("one/data"));
+	outcome_clear(&o);
+
+	/* Given back, nobody gets through; taken again, who should. */
+	DO(&b, unmanage, .id = CALL_2, .share = &s);
+	ck_assert_uint_eq(stat_of(in_root("one")).st_mode & 07777, 0700);
+	s.id = SHARE_2;
+	s.share_proto = "CIFS";
+	DO(&b, manage_existing, .id = CALL_3, .share = &s);
+	ck_assert_uint_eq(stat_of(in_root("one")).st_mode & 07777, 0711);
+	DO(&b, delete_share, .id = CALL_3, .share = &s);
+	FAILS(&b, ERR_NOT_FOUND, locate_share, .id = CALL_3, .share = &s);
+}
+END_TEST
+
+START_TEST(an_adopted_directory_of_another_protocol_is_left_alone)
+{
+	struct driver_share s = share_at(SHARE_1, "adopted", "home");
+	struct driver_rule rule = rule_for("r", "65534");
+	struct driver_rules rules = { .all = &rule, .n_all = 1 };
+	struct stat before, after;
+
+	if (skip_unless_root("an_adopted_directory_of_another_protocol_is_left_alone"))
+		return;
+	s.share_proto = _i ? "NFS" : "CIFS";
+	make_theirs("home", OTHER, OTHER, 0755);
+	shell("setfacl -m u:4000:rwx '%s'", in_root("home"));
+	before = stat_of(in_root("home"));
+	DO(&b, manage_existing, .id = CALL_1, .share = &s, .rules = &rules);
+	DO(&b, update_access, .id = CALL_2, .share = &s, .rules = &rules);
+	after = stat_of(in_root("home"));
+	ck_assert_uint_eq(after.st_mode, before.st_mode);
+	ck_assert_uint_eq(after.st_uid, before.st_uid);
+	/* What its owner changes meanwhile is his. */
+	ck_assert_int_eq(chmod(in_root("home"), 0775), 0);
+	DO(&b, unmanage, .id = CALL_2, .share = &s);
+	ck_assert_uint_eq(stat_of(in_root("home")).st_mode & 07777, 0775);
+	ck_assert_int_eq(as_user(4000, make_in_gate, in_root("home/new")), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("driver_dir_access");
@@ -330,6 +396,8 @@ int main(void)
 	tcase_add_test(t, an_adopted_directory_is_its_own_gate);
 	tcase_add_test(t, rules_give_what_was_had_before);
 	tcase_add_test(t, adopting_spares_who_has_a_rule);
+	tcase_add_loop_test(t, gates_of_other_protocols, 0, 8);
+	tcase_add_loop_test(t, an_adopted_directory_of_another_protocol_is_left_alone, 0, 2);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

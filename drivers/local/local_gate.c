@@ -1,24 +1,25 @@
-#include "drivers/dir/dir_gate.h"
+#include "drivers/local/local_gate.h"
 
 #include "base/cleanup.h"
 #include "base/crash.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "drivers/dir/dir_acl.h"
-#include "drivers/dir/dir_object.h"
+#include "drivers/local/local_acl.h"
+#include "drivers/local/local_object.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct gate {
-	const struct dir_object *share;
+	const struct local_object *share;
 	uid_t owner;
 	gid_t group;
-	struct dir_acl_user *users;
+	struct local_acl_user *users;
 	size_t n, room;
 	json_t *results; /* rule id to state */
 };
@@ -69,14 +70,14 @@ static int perms_for(const struct gate *g, uid_t uid, unsigned *ret)
 	_cleanup_free_ gid_t *groups = NULL;
 	int n_groups = 0, n;
 
-	*ret = DIR_ACL_SEARCH;
+	*ret = LOCAL_ACL_SEARCH;
 	if (!g->share->in_place || !acl)
 		return 0;
 	if ((n = groups_of(uid, &groups, &n_groups)) < 0)
 		return n;
-	if ((n = dir_acl_perms(acl, g->owner, g->group, uid, groups, (size_t)n_groups, ret)) < 0)
+	if ((n = local_acl_perms(acl, g->owner, g->group, uid, groups, (size_t)n_groups, ret)) < 0)
 		return n;
-	*ret |= DIR_ACL_SEARCH;
+	*ret |= LOCAL_ACL_SEARCH;
 	return 0;
 }
 
@@ -89,7 +90,7 @@ static void let_in(struct gate *g, uid_t uid, unsigned perms)
 		g->room = g->room ? 2 * g->room : 16;
 		g->users = xrealloc(g->users, g->room * sizeof *g->users);
 	}
-	g->users[g->n++] = (struct dir_acl_user){ .uid = uid, .perms = perms };
+	g->users[g->n++] = (struct local_acl_user){ .uid = uid, .perms = perms };
 }
 
 /* Why a rule cannot be, or NULL. Owned by the caller. */
@@ -150,28 +151,28 @@ static int take_rules(struct gate *g, const struct driver_rules *rules, struct e
 
 /* ---- the whole ---- */
 
-static int apply(const struct gate *g, const struct dir_root *root, struct error *e)
+static int apply(const struct gate *g, const struct local_root *root, struct error *e)
 {
-	_cleanup_free_ char *path = dir_root_path(root->b, g->share->location);
+	_cleanup_free_ char *path = local_root_path(root->b, g->share->location);
 	int r;
 
-	crash_step("dir: set a gate's ACL");
+	crash_step("local: set a gate's ACL");
 	/* Being adopted: those who stay get their rule before the others lose what the mode gave. */
-	r = dir_object_is_available(g->share) ? 0 : dir_acl_add(g->share->gate, g->users, g->n);
+	r = local_object_is_available(g->share) ? 0 : local_acl_add(g->share->gate, g->users, g->n);
 	if (r == 0)
-		r = dir_acl_set(g->share->gate, g->users, g->n);
+		r = local_acl_set(g->share->gate, g->users, g->n);
 	if (r == -ENOSPC || r == -E2BIG || r == -ERANGE)
 		return error_set(e, ERR_NO_SPACE, -r,
 				 "the ACL of %s has no room for %zu rules: remove some, or give a group access inside",
 				 path, g->n);
 	if (r < 0)
 		return error_errno(e, -r, "cannot set the ACL of %s", path);
-	crash_step("dir: gate's ACL was set");
-	return dir_flush(g->share->gate, path, e);
+	crash_step("local: gate's ACL was set");
+	return local_flush(root->b, g->share->gate, path, e);
 }
 
-int dir_gate_set(const struct dir_root *r, const struct dir_object *share, const struct driver_rules *rules,
-		 json_t **ret_results, struct error *e)
+int local_gate_set(const struct local_root *r, const struct local_object *share, const struct driver_rules *rules,
+		   json_t **ret_results, struct error *e)
 {
 	static const struct driver_rules none;
 	_cleanup_json_ json_t *results = json_object();
@@ -192,15 +193,35 @@ int dir_gate_set(const struct dir_root *r, const struct dir_object *share, const
 	return n;
 }
 
-int dir_update_access(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+bool local_gate_takes_rules(const struct local_object *share)
 {
-	_cleanup_root_ struct dir_root root = DIR_ROOT_INIT;
-	_cleanup_object_ struct dir_object share = DIR_OBJECT_INIT;
+	const char *proto = jsonx_str(share->mark, "proto");
+
+	return !proto || strcmp(proto, "LOCAL") == 0;
+}
+
+int local_gate_prepare(const struct local_object *share, struct error *e)
+{
+	const char *proto = jsonx_str(share->mark, "proto");
+	bool as_user = proto && (strcmp(proto, "CIFS") == 0 || strcmp(proto, "NFS_CIFS") == 0);
+
+	if (share->in_place || !as_user || fchmod(share->gate, 0711) == 0)
+		return 0;
+	return error_errno(e, errno, "cannot set the mode of the gate %s", share->location);
+}
+
+int local_update_access(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_root_ struct local_root root = LOCAL_ROOT_INIT;
+	_cleanup_object_ struct local_object share = LOCAL_OBJECT_INIT;
 	json_t *results = NULL;
 	int r;
 
-	if ((r = dir_root_open(backend, &root, e)) < 0 || (r = dir_share_find(&root, call->share, &share, e)) < 0 ||
-	    (r = dir_gate_set(&root, &share, call->rules, &results, e)) < 0)
+	if ((r = local_root_open(backend, &root, e)) < 0 || (r = local_share_find(&root, call->share, &share, e)) < 0)
+		return r;
+	if (!local_gate_takes_rules(&share))
+		results = json_object();
+	else if ((r = local_gate_set(&root, &share, call->rules, &results, e)) < 0)
 		return r;
 	ret->values = jsonx_pack("{s:o}", "rules", results);
 	return 0;

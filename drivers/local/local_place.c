@@ -1,4 +1,4 @@
-#include "drivers/dir/dir_place.h"
+#include "drivers/local/local_place.h"
 
 #include "base/cleanup.h"
 #include "base/jsonx.h"
@@ -6,29 +6,31 @@
 #include "base/path.h"
 #include "base/privilege.h"
 #include "base/text.h"
+#include "drivers/local/local_storage.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PARAM "provider_location"
 
 struct search {
-	const struct dir_root *r;
+	const struct local_root *r;
 	const char *kind, *id;
 	const char *location; /* canonical */
 	int fd;               /* of the directory; owned */
-	struct stat st;
+	uint64_t which;       /* it is: local_identify */
 };
 
 /* ---- the text ---- */
 
 /* "a//b/./c/" is "a/b/c"; a path from "/" may lead into the root. NULL with `e`; owned by the caller. */
-static char *canonical(const struct dir_backend *b, const char *text, struct error *e)
+static char *canonical(const struct local_backend *b, const char *text, struct error *e)
 {
 	_cleanup_free_ char *out = xcalloc(1, strlen(text) + 1);
-	_cleanup_free_ char *inside = dir_root_path(b, "");
+	_cleanup_free_ char *inside = local_root_path(b, "");
 	const char *p = text;
 	size_t n = 0;
 
@@ -82,7 +84,7 @@ static int taken(const struct search *s, const json_t *mark, struct error *e)
 	error_set(e, ERR_ALREADY_EXISTS, EEXIST,
 		  "%s is the %s %s (%s) of this backend already; where list_orphans shows it, remove its mark first "
 		  "(setfattr -x "
-		  "user.sharesd, or " DIR_META "/objects/%s)",
+		  "user.sharesd, or " LOCAL_META "/objects/%s)",
 		  s->location, jsonx_str(mark, "kind"), name ? name : "?", jsonx_str(mark, "id"),
 		  jsonx_str(mark, "id"));
 	error_add(e, "param", json_string(PARAM));
@@ -91,7 +93,7 @@ static int taken(const struct search *s, const json_t *mark, struct error *e)
 
 static int open_directory(struct search *s, struct error *e)
 {
-	struct stat root;
+	int n;
 
 	s->fd = path_open(s->r->fd, s->location, O_RDONLY | O_DIRECTORY, 0);
 	if (s->fd == -ENOENT) {
@@ -107,42 +109,41 @@ static int open_directory(struct search *s, struct error *e)
 				   s->location);
 	if (s->fd < 0 && s->fd != -EXDEV)
 		return error_errno(e, -s->fd, "cannot open %s in %s", s->location, s->r->b->root);
-	if (s->fd >= 0 && (fstat(s->fd, &s->st) < 0 || fstat(s->r->fd, &root) < 0))
-		return error_errno(e, errno, "cannot look at %s in %s", s->location, s->r->b->root);
-	/* It must be possible to rename it into the trash, and to exchange it. */
-	if (s->fd == -EXDEV || s->st.st_dev != root.st_dev)
-		return error_param(
-			e, PARAM,
-			"%s lies on another file system or subvolume than the root %s: make it a backend of its own",
-			s->location, s->r->b->root);
-	return 0;
+	if (s->fd == -EXDEV)
+		return error_param(e, PARAM,
+				   "%s lies on another file system than the root %s: make it a backend of its own",
+				   s->location, s->r->b->root);
+	n = local_identify(s->fd, ".", &s->which);
+	return n < 0 ? error_errno(e, -n, "cannot look at %s in %s", s->location, s->r->b->root) : 0;
 }
 
 static int check_directory(const struct search *s, struct error *e)
 {
 	struct stat st;
 
-	if (fstatat(s->fd, DIR_META, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(s->fd, LOCAL_META, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return error_param(e, PARAM, "%s is the root of a backend", s->location);
-	if (privilege_files() || s->st.st_uid == geteuid())
-		return 0;
+	if (fstat(s->fd, &st) < 0)
+		return error_errno(e, errno, "cannot look at %s in %s", s->location, s->r->b->root);
+	if (privilege_files() || st.st_uid == geteuid())
+		return s->r->b->storage->may_adopt(s->r, s->kind, s->fd, s->location, e);
 	error_set(e, ERR_NOT_SUPPORTED, EPERM,
 		  "%s belongs to user %u, and the daemon runs as user %u: only root can manage directories of others",
-		  s->location, (unsigned)s->st.st_uid, (unsigned)geteuid());
+		  s->location, (unsigned)st.st_uid, (unsigned)geteuid());
 	error_add(e, "param", json_string(PARAM));
 	return -EPERM;
 }
 
 /* ---- what is there ---- */
 
-static void take(struct search *s, enum dir_place_kind what, json_t *mark, bool by_file, struct dir_place *ret)
+static void take(struct search *s, enum local_place_kind what, json_t *mark, bool by_file, struct local_place *ret)
 {
-	*ret = (struct dir_place){ .what = what,
-				   .object = { .mark = json_incref(mark),
-					       .location = xstrdup(s->location),
-					       .gate = take_fd(s->fd),
-					       .in_place = by_file && jsonx_bool(mark, "in_place"),
-					       .by_file = by_file } };
+	*ret = (struct local_place){ .what = what,
+				     .object = { .mark = json_incref(mark),
+						 .location = xstrdup(s->location),
+						 .gate = take_fd(s->fd),
+						 .in_place = by_file && jsonx_bool(mark, "in_place"),
+						 .by_file = by_file } };
 }
 
 static int inside_given(const struct search *s, const char *place, struct error *e)
@@ -152,25 +153,25 @@ static int inside_given(const struct search *s, const char *place, struct error 
 }
 
 /* Against one mark in objects/. 1: `ret` is filled. */
-static int against_file(struct search *s, json_t *mark, struct dir_place *ret, struct error *e)
+static int against_file(struct search *s, json_t *mark, struct local_place *ret, struct error *e)
 {
 	const char *location = jsonx_str(mark, "location");
 	bool same = strcmp(location, s->location) == 0;
-	bool there = same && (json_int_t)s->st.st_ino == jsonx_int(mark, "inode") &&
+	bool there = same && (json_int_t)s->which == jsonx_int(mark, "inode") &&
 		     strcmp(jsonx_str(mark, "kind"), s->kind) == 0;
 
 	if (strcmp(jsonx_str(mark, "id"), s->id) == 0) {
 		if (!there)
 			return taken(s, mark, e);
-		take(s, DIR_PLACE_OURS, mark, true, ret);
+		take(s, LOCAL_PLACE_OURS, mark, true, ret);
 		return 1;
 	}
 	if (strcmp(jsonx_str(mark, "state"), "unmanaged") == 0) {
-		if (is_below(s->location, location) && dir_object_file_holds(s->r, mark))
+		if (is_below(s->location, location) && local_object_file_holds(s->r, mark))
 			return inside_given(s, location, e);
 		if (!there)
 			return 0;
-		take(s, DIR_PLACE_GIVEN, mark, true, ret);
+		take(s, LOCAL_PLACE_GIVEN, mark, true, ret);
 		return 1;
 	}
 	if (same)
@@ -184,12 +185,12 @@ static int against_file(struct search *s, json_t *mark, struct dir_place *ret, s
 	return 0;
 }
 
-static int against_files(struct search *s, struct dir_place *ret, struct error *e)
+static int against_files(struct search *s, struct local_place *ret, struct error *e)
 {
 	_cleanup_json_ json_t *marks = NULL;
 	json_t *mark;
 	size_t i;
-	int n = dir_object_files(s->r, &marks, e);
+	int n = local_object_files(s->r, &marks, e);
 
 	if (n < 0)
 		return n;
@@ -200,15 +201,15 @@ static int against_files(struct search *s, struct dir_place *ret, struct error *
 }
 
 /* Against the mark of a gate, which is `place` itself or above it. 1: `ret` is filled. */
-static int against_gate(struct search *s, const char *place, struct dir_place *ret, struct error *e)
+static int against_gate(struct search *s, const char *place, struct local_place *ret, struct error *e)
 {
-	_cleanup_object_ struct dir_object gate = DIR_OBJECT_INIT;
+	_cleanup_object_ struct local_object gate = LOCAL_OBJECT_INIT;
 	const char *kind;
 	bool ours, given;
 
-	if (dir_object_at(s->r, place, &gate) < 0)
+	if (local_object_at(s->r, place, &gate) < 0)
 		return 0;
-	given = strcmp(dir_object_state(&gate), "unmanaged") == 0;
+	given = strcmp(local_object_state(&gate), "unmanaged") == 0;
 	ours = strcmp(jsonx_str(gate.mark, "id"), s->id) == 0;
 	kind = jsonx_str(gate.mark, "kind");
 	if (strcmp(place, s->location) != 0 && given)
@@ -217,14 +218,14 @@ static int against_gate(struct search *s, const char *place, struct dir_place *r
 		return error_param(e, PARAM, "%s is inside %s, the directory of a share", s->location, place);
 	if ((!given && !ours) || !kind || strcmp(kind, s->kind) != 0)
 		return taken(s, gate.mark, e);
-	take(s, given ? DIR_PLACE_GIVEN : DIR_PLACE_OURS, gate.mark, false, ret);
+	take(s, given ? LOCAL_PLACE_GIVEN : LOCAL_PLACE_OURS, gate.mark, false, ret);
 	return 1;
 }
 
-static int look(struct search *s, struct dir_place *ret, struct error *e)
+static int look(struct search *s, struct local_place *ret, struct error *e)
 {
 	_cleanup_free_ char *first = xstrndup(s->location, strcspn(s->location, "/"));
-	bool meta = strcmp(first, DIR_META) == 0;
+	bool meta = strcmp(first, LOCAL_META) == 0;
 	int n = open_directory(s, e);
 
 	if (n < 0 || (n = against_files(s, ret, e)) != 0)
@@ -236,13 +237,13 @@ static int look(struct search *s, struct dir_place *ret, struct error *e)
 	}
 	if ((n = against_gate(s, first, ret, e)) != 0 || (n = check_directory(s, e)) < 0)
 		return n;
-	take(s, DIR_PLACE_ADOPT, NULL, true, ret);
+	take(s, LOCAL_PLACE_ADOPT, NULL, true, ret);
 	ret->object.in_place = true;
 	return 1;
 }
 
-int dir_place_find(const struct dir_root *r, const char *kind, const char *id, const char *text, struct dir_place *ret,
-		   struct error *e)
+int local_place_find(const struct local_root *r, const char *kind, const char *id, const char *text,
+		     struct local_place *ret, struct error *e)
 {
 	_cleanup_free_ char *location = canonical(r->b, text ? text : "", e);
 	struct search s = { .r = r, .kind = kind, .id = id, .location = location, .fd = -1 };

@@ -1,4 +1,4 @@
-#include "drivers/dir/dir_acl.h"
+#include "drivers/local/local_acl.h"
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -22,7 +22,7 @@ static int drop_xattr(int fd, const char *name)
 	return fremovexattr(fd, name) < 0 && errno != ENODATA && errno != EOPNOTSUPP ? -errno : 0;
 }
 
-int dir_acl_shut(int fd)
+int local_acl_shut(int fd)
 {
 	int r;
 
@@ -37,9 +37,9 @@ static int set_perms(acl_entry_t entry, unsigned perms)
 
 	if (acl_get_permset(entry, &set) < 0 || acl_clear_perms(set) < 0)
 		return -errno;
-	if ((perms & DIR_ACL_READ && acl_add_perm(set, ACL_READ) < 0) ||
-	    (perms & DIR_ACL_WRITE && acl_add_perm(set, ACL_WRITE) < 0) ||
-	    (perms & DIR_ACL_SEARCH && acl_add_perm(set, ACL_EXECUTE) < 0))
+	if ((perms & LOCAL_ACL_READ && acl_add_perm(set, ACL_READ) < 0) ||
+	    (perms & LOCAL_ACL_WRITE && acl_add_perm(set, ACL_WRITE) < 0) ||
+	    (perms & LOCAL_ACL_SEARCH && acl_add_perm(set, ACL_EXECUTE) < 0))
 		return -errno;
 	return 0;
 }
@@ -50,9 +50,9 @@ static int get_perms(acl_entry_t entry, unsigned *ret)
 
 	if (acl_get_permset(entry, &set) < 0)
 		return -errno;
-	*ret = (acl_get_perm(set, ACL_READ) > 0 ? DIR_ACL_READ : 0u) |
-	       (acl_get_perm(set, ACL_WRITE) > 0 ? DIR_ACL_WRITE : 0u) |
-	       (acl_get_perm(set, ACL_EXECUTE) > 0 ? DIR_ACL_SEARCH : 0u);
+	*ret = (acl_get_perm(set, ACL_READ) > 0 ? LOCAL_ACL_READ : 0u) |
+	       (acl_get_perm(set, ACL_WRITE) > 0 ? LOCAL_ACL_WRITE : 0u) |
+	       (acl_get_perm(set, ACL_EXECUTE) > 0 ? LOCAL_ACL_SEARCH : 0u);
 	return 0;
 }
 
@@ -67,7 +67,7 @@ static int add_entry(acl_t *acl, acl_tag_t tag, const id_t *id, unsigned perms)
 	return set_perms(entry, perms);
 }
 
-static int build(mode_t mode, const struct dir_acl_user *users, size_t n, acl_t *ret)
+static int build(mode_t mode, const struct local_acl_user *users, size_t n, acl_t *ret)
 {
 	_cleanup_acl_ acl_t acl = acl_init((int)n + 4);
 	unsigned mask = 0;
@@ -89,7 +89,7 @@ static int build(mode_t mode, const struct dir_acl_user *users, size_t n, acl_t 
 	return 0;
 }
 
-int dir_acl_set(int fd, const struct dir_acl_user *users, size_t n)
+int local_acl_set(int fd, const struct local_acl_user *users, size_t n)
 {
 	_cleanup_acl_ acl_t wanted = NULL;
 	_cleanup_acl_ acl_t now = NULL;
@@ -107,7 +107,7 @@ int dir_acl_set(int fd, const struct dir_acl_user *users, size_t n)
 }
 
 /* What must not be added twice. `perms_of_group` gets those of the owning group. */
-static int look_through(acl_t acl, const struct dir_acl_user *users, size_t n, bool *named, bool *ret_mask,
+static int look_through(acl_t acl, const struct local_acl_user *users, size_t n, bool *named, bool *ret_mask,
 			unsigned *perms_of_group)
 {
 	acl_entry_t entry;
@@ -132,7 +132,7 @@ static int look_through(acl_t acl, const struct dir_acl_user *users, size_t n, b
 	return r < 0 ? -errno : 0;
 }
 
-int dir_acl_add(int fd, const struct dir_acl_user *users, size_t n)
+int local_acl_add(int fd, const struct local_acl_user *users, size_t n)
 {
 	_cleanup_acl_ acl_t acl = acl_get_fd(fd);
 	_cleanup_free_ bool *named = xcalloc(n + 1, sizeof *named);
@@ -154,7 +154,7 @@ int dir_acl_add(int fd, const struct dir_acl_user *users, size_t n)
 	return acl_set_fd(fd, acl) < 0 ? -errno : 0;
 }
 
-int dir_acl_text(int fd, char **ret)
+int local_acl_text(int fd, char **ret)
 {
 	_cleanup_acl_ acl_t acl = acl_get_fd(fd);
 	char *text = acl ? acl_to_any_text(acl, NULL, ',', TEXT_NUMERIC_IDS) : NULL;
@@ -166,7 +166,7 @@ int dir_acl_text(int fd, char **ret)
 	return 0;
 }
 
-int dir_acl_restore(int fd, const char *text, mode_t mode)
+int local_acl_restore(int fd, const char *text, mode_t mode)
 {
 	_cleanup_acl_ acl_t acl = acl_from_text(text);
 
@@ -175,7 +175,7 @@ int dir_acl_restore(int fd, const char *text, mode_t mode)
 	return fchmod(fd, mode & 07777) < 0 ? -errno : 0;
 }
 
-int dir_acl_copy(int from, int to)
+int local_acl_copy(int from, int to)
 {
 	_cleanup_acl_ acl_t acl = NULL;
 	struct stat st, now;
@@ -249,8 +249,8 @@ static int take_entry(acl_entry_t entry, gid_t group, uid_t uid, const gid_t *gr
 	return 0;
 }
 
-int dir_acl_perms(const char *text, uid_t owner, gid_t group, uid_t uid, const gid_t *groups, size_t n_groups,
-		  unsigned *ret)
+int local_acl_perms(const char *text, uid_t owner, gid_t group, uid_t uid, const gid_t *groups, size_t n_groups,
+		    unsigned *ret)
 {
 	_cleanup_acl_ acl_t acl = acl_from_text(text);
 	struct verdict v = { .mask = 7 };
