@@ -25,10 +25,26 @@ count_of() { # OUTPUT WORD: the number after it in Check's line, or nothing
 	sed -nE "s/^[0-9]+%: .*$2: ([0-9]+).*/\1/p" "$1" | tail -n 1
 }
 
-show_failure() { # OUTPUT: what Check says of the tests that failed
+what_failed() { # OUTPUT LINES: what Check says of the tests that failed
+	grep -aE ':[FE]:|^SKIP |ERROR: |WARNING: |runtime error|Test unit written to' "$1" | tail -n "$2" | grep -a . ||
+		tail -n "$2" "$1"
+}
+
+show_failure() { # OUTPUT
 	local where=${1%/*}
 	printf -- '---- failed: %s %s\n' "${where##*/}" "${1##*/}"
-	grep -E ':[FE]:|^SKIP |ERROR: |WARNING: |runtime error|Test unit written to' "$1" | tail -n 8 | grep . || tail -n 8 "$1"
+	what_failed "$1" 8
+}
+
+# What failed in short, at the end of a stage: who sees but a few lines around make's error has to find the names there.
+briefly() { # RESULTS_OF_A_STAGE
+	local count out failed tried
+	for count in "$1"/*.count; do
+		read -r _ failed _ <"$count"
+		out=${count%.count} tried=failed
+		[ "$failed" -gt 0 ] || { [ -e "$out.first" ] && out=$out.first tried=unsteady; } || continue
+		what_failed "$out" 3 | cut -c 1-300 | sed "s|^|$tried: $(basename "$count" .count): |"
+	done | sort | head -n 12
 }
 
 # One program: its output, and a line "passed failed skipped seconds" beside it.
@@ -107,6 +123,7 @@ fuzz() {
 	printf 'fuzz: '
 	add_up "$results"/*.count || rc=1
 	printf 'fuzz: %d s\n' $((SECONDS - begin))
+	briefly "$results"
 	return $rc
 }
 
@@ -157,6 +174,7 @@ run() {
 	printf '%s: ' "$LABEL"
 	add_up "$results"/*.count || rc=1
 	printf '%s: %d s\n' "$LABEL" $((SECONDS - begin))
+	briefly "$results"
 	return $rc
 }
 
