@@ -56,6 +56,13 @@ const struct list_view view_share_servers = {
 	.none = "no share servers",
 };
 
+const struct list_view view_share_networks = {
+	.member = "share_networks",
+	.columns = COLUMNS({ "NAME", "name", CELL_TEXT }, { "BRIDGE", "bridge", CELL_TEXT },
+			   { "GATEWAY", "gateway", CELL_TEXT }),
+	.none = "no share networks",
+};
+
 const struct list_view view_backends = {
 	.member = "backends",
 	.columns = COLUMNS({ "NAME", "name", CELL_TEXT }, { "DRIVER", "driver", CELL_TEXT },

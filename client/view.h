@@ -33,7 +33,7 @@ struct list_view {
 };
 
 extern const struct list_view view_shares, view_snapshots, view_access_rules, view_replicas, view_share_servers,
-	view_backends, view_hooks, view_orphans, view_calls, view_health;
+	view_share_networks, view_backends, view_hooks, view_orphans, view_calls, view_health;
 
 /* The table of an array of objects; nothing but the header line when it is empty. */
 void view_print_list(const struct list_view *view, const json_t *items, bool colours, FILE *to);

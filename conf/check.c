@@ -20,6 +20,10 @@ static char *belongs_elsewhere(const struct conf_schema *schema, enum schema_sco
 			"it with a }");
 	if (scope != SCOPE_HOOK && schema_row(conf_hook_options, name))
 		return xstrdup("may stand in a hook section only; move it there");
+	if (scope != SCOPE_NETWORK && schema_row(conf_network_options, name))
+		return xstrdup("may stand in a share_network section only; move it there");
+	if (scope == SCOPE_NETWORK && schema_row(schema->backend, name))
+		return xstrdup("is an option of backends, not of a network; move it to the backend's section");
 	if (scope == SCOPE_HOOK && schema_row(schema->backend, name))
 		return xstrdup("is an option of backends, not of a hook; move it to the backend's section");
 	for (const struct conf_driver *d = schema->drivers; d && d->keyword; d++) {
@@ -167,6 +171,10 @@ static bool open_section(struct conf *c, const struct raw_section *raw, struct c
 		check_hook_title(raw, c->schema, faults);
 		ret->scope = SCOPE_HOOK;
 		ret->body = conf_add_hook(c, raw->title, raw->line);
+	} else if (strcmp(raw->keyword, "share_network") == 0) {
+		check_title(raw, "network", conf_network(c, raw->title), faults);
+		ret->scope = SCOPE_NETWORK;
+		ret->body = conf_add_network(c, raw->title, raw->line);
 	} else {
 		driver = schema_driver(c->schema, raw->keyword);
 		if (!driver) {

@@ -91,6 +91,15 @@ const struct option conf_backend_options[] = {
 	  .type = OPTION_BOOL,
 	  .fallback = "false",
 	  .help = "Shares live on share servers that the driver makes." },
+	{ .name = "delete_share_server_with_last_share",
+	  .type = OPTION_BOOL,
+	  .fallback = "false",
+	  .help = "Delete a share server together with the last share on it." },
+	{ .name = "unused_share_server_cleanup_interval",
+	  .type = OPTION_SECONDS,
+	  .fallback = "600.0",
+	  .max = YEAR,
+	  .help = "Seconds after which a share server without shares is deleted; 0: never." },
 	{ .name = "replication_domain",
 	  .type = OPTION_STRING,
 	  .help = "Backends of the same domain may hold replicas of each other's shares; empty: no replication." },
@@ -116,6 +125,22 @@ const struct option conf_backend_options[] = {
 	  .fallback = "0770",
 	  .help = "Mode of a new share's root, in octal." },
 	{ .name = "export", .type = OPTION_LIST, .help = "The exporters of this backend." },
+	{ 0 },
+};
+
+const struct option conf_network_options[] = {
+	{ .name = "bridge",
+	  .type = OPTION_STRING,
+	  .flags = OPTION_REQUIRED,
+	  .help = "The bridge of this host that share servers of this network are attached to." },
+	{ .name = "addresses",
+	  .type = OPTION_LIST,
+	  .flags = OPTION_REQUIRED,
+	  .help = "Addresses that share servers may take, with the prefix length of their network: "
+		  "\"192.0.2.10-192.0.2.50/24\", \"2001:db8::5/64\"." },
+	{ .name = "gateway",
+	  .type = OPTION_STRING,
+	  .help = "Address of the router to other networks; empty: clients are on the bridge." },
 	{ 0 },
 };
 

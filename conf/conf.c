@@ -42,10 +42,14 @@ struct conf *conf_new(const char *path, const struct conf_schema *schema, size_t
 	c->hooks = xcalloc(room + 1, sizeof(*c->hooks));
 	c->backend_bodies = xcalloc(room + 1, sizeof(*c->backend_bodies));
 	c->hook_bodies = xcalloc(room + 1, sizeof(*c->hook_bodies));
+	c->networks = xcalloc(room + 1, sizeof(*c->networks));
+	c->network_bodies = xcalloc(room + 1, sizeof(*c->network_bodies));
 	c->top.settings = (struct settings){ .schema = schema, .layers = { &c->top.own, &c->defaults }, .n = 2 };
 
 	_cleanup_free_ const struct option **shared = schema_tables(schema, SCOPE_TOP, NULL);
 	int r = add_defaults(&c->hook_defaults, conf_hook_options, ret_reason);
+	if (r == 0)
+		r = add_defaults(&c->network_defaults, conf_network_options, ret_reason);
 	for (const struct option *const *t = shared; *t && r == 0; t++)
 		r = add_defaults(&c->defaults, *t, ret_reason);
 	for (size_t i = 0; i < n_drivers && r == 0; i++)
@@ -83,6 +87,15 @@ struct body *conf_add_hook(struct conf *c, const char *title, int line)
 	return b;
 }
 
+/* It inherits nothing. */
+struct body *conf_add_network(struct conf *c, const char *title, int line)
+{
+	size_t i = c->n_networks++;
+	struct body *b = add(c, &c->networks[i], &c->network_bodies[i], "share_network", title, line, NULL);
+	b->settings = (struct settings){ .schema = c->schema, .layers = { &b->own, &c->network_defaults }, .n = 2 };
+	return b;
+}
+
 static void clear_sections(struct conf_section *sections, struct body *bodies, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -105,11 +118,13 @@ void conf_unref(struct conf *c)
 		return;
 	clear_sections(c->backends, c->backend_bodies, c->n_backends);
 	clear_sections(c->hooks, c->hook_bodies, c->n_hooks);
+	clear_sections(c->networks, c->network_bodies, c->n_networks);
 	for (size_t i = 0; i < count_drivers(c->schema); i++)
 		layer_clear(&c->driver_defaults[i]);
 	free(c->driver_defaults);
 	layer_clear(&c->defaults);
 	layer_clear(&c->hook_defaults);
+	layer_clear(&c->network_defaults);
 	layer_clear(&c->top.own);
 	free(c->path);
 	free(c);
@@ -148,4 +163,15 @@ const struct conf_section *conf_backend(const struct conf *c, const char *name)
 const struct conf_section *conf_hook(const struct conf *c, const char *name)
 {
 	return find(c->hooks, c->n_hooks, name);
+}
+
+const struct conf_section *conf_networks(const struct conf *c, size_t *ret_n)
+{
+	*ret_n = c->n_networks;
+	return c->networks;
+}
+
+const struct conf_section *conf_network(const struct conf *c, const char *name)
+{
+	return find(c->networks, c->n_networks, name);
 }

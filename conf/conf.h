@@ -57,23 +57,25 @@ const char *conf_path(const struct conf *c);
 const struct settings *conf_top(const struct conf *c);
 
 struct conf_section {
-	const char *keyword; /* "dir", "sim", "hook" */
-	const char *title;   /* the backend's or hook's name */
+	const char *keyword; /* "dir", "sim", "hook", "share_network" */
+	const char *title;   /* the backend's, hook's or network's name */
 	int line;
 	const struct settings *settings; /* a backend's: own, then top level, then default */
 };
-/* In the order of the file; `hook` sections are not among them. */
+/* In the order of the file; `hook` and `share_network` sections are not among them. */
 const struct conf_section *conf_backends(const struct conf *c, size_t *ret_n);
 const struct conf_section *conf_backend(const struct conf *c, const char *name); /* or NULL */
 const struct conf_section *conf_hook(const struct conf *c, const char *name);    /* or NULL */
+const struct conf_section *conf_networks(const struct conf *c, size_t *ret_n);
+const struct conf_section *conf_network(const struct conf *c, const char *name); /* or NULL */
 
 /* The settings of one hook on one backend; `hook` may be NULL. Owned by the caller; keeps a reference on `c`. */
 struct settings *settings_new_hook(struct conf *c, const struct conf_section *hook, const struct conf_section *backend);
 void settings_free(struct settings *s);
 
-/* Options of the `hook` sections, fixed: run (required), on_error, timeout, phases, methods, options. Common options of
- * every backend: */
-extern const struct option conf_hook_options[];
+/* Options of the `hook` sections, fixed: run (required), on_error, timeout, phases, methods, options; and of the
+ * `share_network` sections. Common options of every backend: */
+extern const struct option conf_hook_options[], conf_network_options[];
 extern const struct option conf_backend_options[];
 
 /* Names of the options whose change a reload must refuse, "option `state_dir'", "backend \"media\": option `root'",

@@ -1,5 +1,6 @@
 #include "conf/relate.h"
 
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/privilege.h"
@@ -184,11 +185,33 @@ static bool is_used(const struct conf *c, const char *hook)
 	return false;
 }
 
+/* What a share server could not be given. */
+static void check_network(const struct checked *s, struct fault_list *faults)
+{
+	const struct value *v = layer_find(&s->body->own, "addresses"), *gateway = layer_find(&s->body->own, "gateway");
+	for (size_t i = 0; v && i < v->n; i++) {
+		struct address_range range;
+		_cleanup_free_ char *reason = NULL, *shown = fault_shown(v->list[i]);
+		if (address_range_parse(v->list[i], &range, &reason) < 0)
+			fault_add(faults, v->line, s->raw, "addresses",
+				  "\"%s\" %s; write \"192.0.2.10-192.0.2.50/24\" or \"2001:db8::5/64\"", shown, reason);
+	}
+	if (gateway && *gateway->text && !address_is_valid(gateway->text)) {
+		_cleanup_free_ char *shown = fault_shown(gateway->text);
+		fault_add(faults, gateway->line, s->raw, "gateway", "\"%s\" is no address; write one, or leave it out",
+			  shown);
+	}
+}
+
 void conf_relate(const struct conf *c, const struct checked *sections, size_t n, struct fault_list *faults,
 		 struct fault_list *warnings)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct checked *s = &sections[i];
+		if (s->scope == SCOPE_NETWORK) {
+			check_network(s, faults);
+			continue;
+		}
 		check_entries(c, s, faults);
 		if (s->scope == SCOPE_HOOK)
 			check_methods(c, s, faults);

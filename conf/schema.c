@@ -18,8 +18,12 @@ const struct option **schema_tables(const struct conf_schema *schema, enum schem
 	const struct option **tables = xcalloc(n + 3, sizeof(void *)), **t = tables;
 	if (scope == SCOPE_TOP)
 		*t = schema->top;
+	else if (scope == SCOPE_NETWORK)
+		*t = conf_network_options;
 	else
 		*t = scope == SCOPE_HOOK ? conf_hook_options : driver->options;
+	if (scope == SCOPE_NETWORK)
+		return tables;
 	if (!*t)
 		*t = no_options;
 	t++;
@@ -138,7 +142,7 @@ static int check_driver(const struct conf_schema *schema, const struct conf_driv
 {
 	/* libconfuse keeps "root" for itself. */
 	if (!is_word(d->keyword, "abcdefghijklmnopqrstuvwxyz0123456789_-") || strcmp(d->keyword, "hook") == 0 ||
-	    strcmp(d->keyword, "root") == 0)
+	    strcmp(d->keyword, "share_network") == 0 || strcmp(d->keyword, "root") == 0)
 		return error_set(e, ERR_INVALID_PARAMS, EINVAL, "\"%s\" cannot be the name of a driver: choose another",
 				 d->keyword);
 	if (schema_driver(schema, d->keyword) != d || schema_find(shared, d->keyword))

@@ -4,10 +4,11 @@
 
 #include "conf/conf.h"
 
-enum schema_scope { SCOPE_TOP, SCOPE_BACKEND, SCOPE_HOOK, SCOPE_COUNT };
+enum schema_scope { SCOPE_TOP, SCOPE_BACKEND, SCOPE_HOOK, SCOPE_NETWORK, SCOPE_COUNT };
 
 /* The tables whose options may stand in a section: NULL-terminated, to be freed with free(). The section's own is the
- * first (the daemon's, the driver's, that of hooks), then what is inherited. `driver` is NULL but for backends. */
+ * first (the daemon's, the driver's, that of hooks or networks), then what is inherited: nothing by a network. `driver`
+ * is NULL but for backends. */
 const struct option **schema_tables(const struct conf_schema *schema, enum schema_scope scope,
 				    const struct conf_driver *driver);
 /* A row of one table, or of several; NULL: there is none of that name. */

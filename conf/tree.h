@@ -26,13 +26,13 @@ struct conf {
 	atomic_uint refs;
 	char *path;
 	const struct conf_schema *schema;
-	struct layer defaults, hook_defaults;
+	struct layer defaults, hook_defaults, network_defaults;
 	struct layer *driver_defaults; /* in the order of the schema's drivers */
 	struct body top;
 	/* Sections and, at the same index, what they hold; there is room for all sections of the file. */
-	struct conf_section *backends, *hooks;
-	struct body *backend_bodies, *hook_bodies;
-	size_t n_backends, n_hooks;
+	struct conf_section *backends, *hooks, *networks;
+	struct body *backend_bodies, *hook_bodies, *network_bodies;
+	size_t n_backends, n_hooks, n_networks;
 };
 
 /* With one reference, with room for so many sections of each kind. NULL with a reason (owned by the caller): a default
@@ -41,6 +41,7 @@ struct conf *conf_new(const char *path, const struct conf_schema *schema, size_t
 /* Their `own` is to be filled by the caller. The strings are copied. */
 struct body *conf_add_backend(struct conf *c, const struct conf_driver *driver, const char *title, int line);
 struct body *conf_add_hook(struct conf *c, const char *title, int line);
+struct body *conf_add_network(struct conf *c, const char *title, int line);
 
 /* NULL: no table in view has it. */
 const struct value *settings_find(const struct settings *s, const char *name);

@@ -137,6 +137,7 @@ void call_free(struct call *c)
 			     c->snapshot,
 			     c->snapshot_instance,
 			     c->access,
+			     c->server,
 			     c->source,
 			     c->source_instance,
 			     c->args,

@@ -77,6 +77,7 @@ struct call {
 	struct call *part_of;    /* the one that is shown while this one, a part of it, calls a driver; or NULL */
 	char *object_kind, *object_id;
 	json_t *share, *instance, *snapshot, *snapshot_instance, *access; /* as they were before the call */
+	json_t *server;                   /* the share server of the share, or what the call is about */
 	json_t *source, *source_instance; /* create_share_from_snapshot: the snapshot's share */
 	json_t *args, *intent, *results, *extra, *more;
 	json_t *objects; /* for hooks: what the call names, whole, as it was before; NULL when no hook wants it */
@@ -89,6 +90,7 @@ struct call {
 	json_t *record; /* for list_calls, beside what its row holds */
 	/* Last of all, before the call goes back: what the daemon does for itself with the result. */
 	void (*after)(struct engine *en, struct call *c);
+	void *after_data;
 	struct work *work;
 	const char *slot; /* whose long work it is */
 	bool committed;   /* the intent is durable */

@@ -7,6 +7,7 @@
 #include "daemon/owner.h"
 #include "daemon/recover.h"
 #include "daemon/resolve.h"
+#include "daemon/share_servers.h"
 #include "daemon/shares.h"
 
 #include <errno.h>
@@ -287,6 +288,20 @@ static void make_args(struct call *c, const struct owner *o, uint64_t size)
 		json_object_set(c->args, "snapshot", json_object_get(c->snapshot, "id"));
 }
 
+/* A copy stays with the server of its source, where its snapshot is. */
+static int check_network(struct engine *en, const struct call *c, struct error *e)
+{
+	const char *name = jsonx_str(c->params, "share_network"), *source = jsonx_str(c->source, "share_network");
+	const struct conf_section *network;
+
+	if (!name)
+		return 0;
+	if (source && strcmp(source, name) != 0)
+		return error_param(e, "share_network", "the snapshot is of a share of network \"%s\": name that one",
+				   source);
+	return need_network(en, name, &network, e);
+}
+
 static int create_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	_cleanup_json_ json_t *existing = NULL;
@@ -297,7 +312,8 @@ static int create_resolve(struct engine *en, struct call *c, struct error *e)
 	if (object_find_share(en->st, jsonx_str(c->params, "name"), "name", &existing, NULL) == 0)
 		return answer_existing_share(en, c, existing, same_as_existing, e);
 	if ((r = find_source(en, c, &size, e)) < 0 || (r = find_backend(en, c, size, e)) < 0 ||
-	    (r = owner_of_new(c->backend, c, &o, e)) < 0 || (r = make_rows(en, c, size, &o, e)) < 0)
+	    (r = check_network(en, c, e)) < 0 || (r = owner_of_new(c->backend, c, &o, e)) < 0 ||
+	    (r = make_rows(en, c, size, &o, e)) < 0)
 		return r;
 	make_args(c, &o, size);
 	return 0;
@@ -320,8 +336,11 @@ static int create_intend(struct engine *en, struct call *c, struct error *e)
 
 static int create_drive(struct engine *en, struct call *c, struct error *e)
 {
-	return backend_invoke(en, c->backend, c, c->snapshot ? "create_share_from_snapshot" : "create_share",
-			      input_of(c), &c->results, e);
+	int r = share_server_take(en, c, e);
+
+	return r < 0 ? r
+		     : backend_invoke(en, c->backend, c, c->snapshot ? "create_share_from_snapshot" : "create_share",
+				      input_of(c), &c->results, e);
 }
 
 /* What the driver adds to the metadata stands beside what the caller gave. */
@@ -415,8 +434,12 @@ static int create_recover(struct engine *en, struct call *c, struct error *e)
 	_cleanup_json_ json_t *gone = NULL;
 	const char *status;
 	bool by_call;
-	int r = ask_status(en, c, false, &status, &by_call, e);
+	int r;
 
+	/* Without its share server nothing was begun. */
+	if (jsonx_str(c->share, "share_network") && !c->server)
+		return 0;
+	r = ask_status(en, c, false, &status, &by_call, e);
 	if (r < 0)
 		return r;
 	if (strcmp(status, "available") == 0) {

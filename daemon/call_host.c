@@ -255,7 +255,9 @@ static int put_rules_in_force(struct engine *en, struct call *c, json_t *share, 
 	one->part_of = c;
 	one->share = json_incref(share);
 	one->instance = json_incref(instance);
-	r = access_apply(en, one, NULL, NULL, NULL, &rules, &e);
+	r = load_server(en, one, &e);
+	if (r == 0)
+		r = access_apply(en, one, NULL, NULL, NULL, &rules, &e);
 	if (r < 0 && (e.kind == ERR_BACKEND_DOWN || e.err == ETIMEDOUT)) {
 		error_move(ret_e, &e);
 		call_free(one);
@@ -290,7 +292,10 @@ static int ensure_batch(struct engine *en, struct call *c, json_t *shares, json_
 	int r;
 
 	json_array_foreach(instances, i, instance)
-		input_add_share(in, json_array_get(shares, i), instance);
+		if ((r = add_share_to(en, in, json_array_get(shares, i), instance, e)) < 0) {
+			input_free(in);
+			return r;
+		}
 	input_call(in)->known = input_keep(in, known);
 	r = backend_invoke(en, c->backend, c, "ensure_shares", in, &values, e);
 	if (r != 0)

@@ -146,6 +146,11 @@ static int manage_resolve(struct engine *en, struct call *c, struct error *e)
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
 				 "backend \"%s\" does not export over %s: get_backend shows share_protos",
 				 c->backend->name, proto);
+	if (settings_bool(c->backend->settings, "driver_handles_share_servers"))
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+				 "backend \"%s\" makes share servers, and what is adopted would have none: adopt it on "
+				 "another backend",
+				 c->backend->name);
 	if (!jsonx_bool(c->backend->capabilities, "manage"))
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot adopt shares",
 				 c->backend->name);

@@ -104,6 +104,8 @@ static void begin_hooks(struct engine *en, struct call *c)
 	add_object(en, c->objects, "share", c->share, object_share);
 	add_object(en, c->objects, "snapshot", c->snapshot, object_snapshot);
 	add_object(en, c->objects, "access", c->access, object_access);
+	if (c->server)
+		json_object_set_new(c->objects, "share_server", object_share_server(c->server));
 	c->hook_context = call_context_json(c);
 	c->hook_backend = backend_event_json(c->backend);
 	hc.context = c->hook_context;

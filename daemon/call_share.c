@@ -9,6 +9,7 @@
 #include "daemon/objects.h"
 #include "daemon/recover.h"
 #include "daemon/resolve.h"
+#include "daemon/share_servers.h"
 #include "daemon/shares.h"
 
 #include <errno.h>
@@ -145,6 +146,7 @@ static int delete_drive(struct engine *en, struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
+	c->after = share_server_leave;
 	in = input_of(c);
 	input_call(in)->force = jsonx_bool(c->params, "force");
 	r = absent_is_done(backend_invoke(en, c->backend, c, "delete_share", in, &c->results, e), e);
@@ -220,6 +222,7 @@ static int unmanage_drive(struct engine *en, struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
+	c->after = share_server_leave;
 	return forgive(c, absent_is_done(backend_invoke(en, c->backend, c, "unmanage", input_of(c), &c->results, e), e),
 		       e);
 }

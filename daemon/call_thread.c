@@ -11,6 +11,7 @@
 #include "daemon/methods.h"
 #include "daemon/periodic.h"
 #include "daemon/record.h"
+#include "daemon/share_servers.h"
 #include "daemon/work.h"
 
 #include <errno.h>
@@ -265,6 +266,9 @@ static void handle(struct engine *en, struct message *m)
 	case MSG_USAGE:
 		usage_round(en, m->name);
 		mem_give_back();
+		break;
+	case MSG_REAP:
+		share_servers_reap(en, m->name);
 		break;
 	case MSG_EVENT:
 		record_event(en, m->name, take_ptr(m->json));

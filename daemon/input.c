@@ -78,6 +78,12 @@ void input_share(struct input *in, const json_t *share_row, const json_t *instan
 	in->call.share = &in->share;
 }
 
+void input_server(struct input *in, const json_t *server_row)
+{
+	input_keep(in, (json_t *)server_row);
+	in->share.server_details = server_row ? jsonx_get(server_row, "backend_details") : NULL;
+}
+
 void input_add_share(struct input *in, const json_t *share_row, const json_t *instance_row)
 {
 	if (in->n_shares == in->cap_shares) {
@@ -87,6 +93,12 @@ void input_add_share(struct input *in, const json_t *share_row, const json_t *in
 	fill_share(in, &in->shares[in->n_shares++], share_row, instance_row);
 	in->call.shares = in->shares;
 	in->call.n_shares = in->n_shares;
+}
+
+void input_add_server(struct input *in, const json_t *server_row)
+{
+	input_keep(in, (json_t *)server_row);
+	in->shares[in->n_shares - 1].server_details = server_row ? jsonx_get(server_row, "backend_details") : NULL;
 }
 
 void input_snapshot(struct input *in, const json_t *row, const json_t *instance)

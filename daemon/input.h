@@ -13,8 +13,12 @@ struct driver_call *input_call(struct input *in);
 
 /* Each fills one member; rows are kept by reference. */
 void input_share(struct input *in, const json_t *share_row, const json_t *instance_row);
+/* The share server of that share; NULL: none. */
+void input_server(struct input *in, const json_t *server_row);
 /* Adds to `shares`; input_call shows it after the last. */
 void input_add_share(struct input *in, const json_t *share_row, const json_t *instance_row);
+/* The share server of the one added last. */
+void input_add_server(struct input *in, const json_t *server_row);
 void input_snapshot(struct input *in, const json_t *snapshot_row, const json_t *instance_row);
 /* Keeps JSON alive, for members set through input_call. Borrowed back. */
 json_t *input_keep(struct input *in, json_t *j);

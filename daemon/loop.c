@@ -98,6 +98,7 @@ static void take_message(struct running *run, struct message *m)
 	case MSG_CALL:
 	case MSG_PERIODIC:
 	case MSG_USAGE:
+	case MSG_REAP:
 	case MSG_CONF:
 	case MSG_STOP:
 		break;

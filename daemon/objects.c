@@ -332,15 +332,8 @@ int object_access(struct store *st, const json_t *row, json_t **ret, struct erro
 
 json_t *object_share_server(const json_t *row)
 {
-	static const char *const shown[] = { "id",
-					     "backend",
-					     "share_network",
-					     "identifier",
-					     "status",
-					     "status_reason",
-					     "backend_details",
-					     "created_at",
-					     "updated_at",
+	static const char *const shown[] = { "id",     "backend",       "share_network",   "address",    "identifier",
+					     "status", "status_reason", "backend_details", "created_at", "updated_at",
 					     NULL };
 	json_t *o = json_object();
 

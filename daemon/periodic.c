@@ -45,8 +45,7 @@ static int add_share(struct engine *en, const json_t *instance, struct input *in
 	/* For what the driver adds, by instance. */
 	json_object_set(share, "instance_id", json_object_get(instance, "id"));
 	json_array_append(list, share);
-	input_add_share(in, row, instance);
-	return 0;
+	return add_share_to(en, in, row, instance, e);
 }
 
 /* What the driver adds stands beside what the daemon knows, and replaces none of it. */
@@ -187,6 +186,8 @@ static struct call *usage_call(struct engine *en, struct backend *b, const char 
 	r = store_get(en->st, STORE_INSTANCES, "id", instance_id, &c->instance, NULL);
 	if (r == 0)
 		r = store_get(en->st, STORE_SHARES, "id", jsonx_str(c->instance, "share_id"), &c->share, NULL);
+	if (r == 0)
+		r = load_server(en, c, NULL);
 	if (r == 0 && strcmp(jsonx_str(c->instance, "status"), "available") == 0)
 		return c;
 	call_free(c);

@@ -313,6 +313,27 @@ int read_list_share_servers(struct reader *rd, const json_t *params, json_t **re
 	return list_rows(rd, STORE_SHARE_SERVERS, "share_servers", NULL, make_server, params, ret, e);
 }
 
+int read_list_share_networks(struct reader *rd, const json_t *params, json_t **ret, struct error *e)
+{
+	json_t *list = json_array();
+	size_t n, n_addresses;
+	const struct conf_section *s = conf_networks(rd->service->conf, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *const *a = settings_list(s[i].settings, "addresses", &n_addresses);
+		const char *gateway = settings_string(s[i].settings, "gateway");
+		json_t *addresses = json_array();
+
+		for (size_t k = 0; k < n_addresses; k++)
+			json_array_append_new(addresses, jsonx_string(a[k]));
+		json_array_append_new(list,
+				      jsonx_pack("{s:s,s:o,s:o,s:o}", "name", s[i].title, "bridge",
+						 jsonx_string(settings_string(s[i].settings, "bridge")), "addresses",
+						 addresses, "gateway", jsonx_string(*gateway ? gateway : NULL)));
+	}
+	return page_list("share_networks", list, params, ret, e);
+}
+
 /* ---- backends and hooks ---- */
 
 int read_list_backends(struct reader *rd, const json_t *params, json_t **ret, struct error *e)

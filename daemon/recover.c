@@ -114,6 +114,8 @@ failed:
 /* Is a row that the intent names no longer there? */
 static bool is_gone(const struct call *c)
 {
+	if (jsonx_str(c->intent, "share_server_id"))
+		return !c->server;
 	return !c->share || !c->instance || (jsonx_str(c->intent, "snapshot_id") && !c->snapshot) ||
 	       (jsonx_str(c->intent, "snapshot_instance_id") && !c->snapshot_instance) ||
 	       (jsonx_str(c->intent, "access_id") && !c->access);

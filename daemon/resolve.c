@@ -26,12 +26,37 @@ static int find_backend(struct engine *en, struct call *c, const char *name, str
 	return 0;
 }
 
+int load_server(struct engine *en, struct call *c, struct error *e)
+{
+	const char *id = jsonx_str(c->instance, "share_server_id");
+	int r;
+
+	if (!id || c->server)
+		return 0;
+	r = store_get(en->st, STORE_SHARE_SERVERS, "id", id, &c->server, e);
+	return r == -ENOENT ? 0 : r;
+}
+
+int add_share_to(struct engine *en, struct input *in, const json_t *share, const json_t *instance, struct error *e)
+{
+	_cleanup_json_ json_t *server = NULL;
+	const char *id = jsonx_str(instance, "share_server_id");
+	int r = id ? store_get(en->st, STORE_SHARE_SERVERS, "id", id, &server, e) : 0;
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	input_add_share(in, share, instance);
+	input_add_server(in, server);
+	return 0;
+}
+
 int resolve_share(struct engine *en, struct call *c, const char *ref, struct error *e)
 {
 	int r;
 
 	if ((r = object_find_share(en->st, ref, "share", &c->share, e)) < 0 ||
-	    (r = object_instance_of(en->st, jsonx_str(c->share, "id"), &c->instance, e)) < 0)
+	    (r = object_instance_of(en->st, jsonx_str(c->share, "id"), &c->instance, e)) < 0 ||
+	    (r = load_server(en, c, e)) < 0)
 		return r;
 	about(c, "share", jsonx_str(c->share, "id"));
 	return find_backend(en, c, jsonx_str(c->instance, "backend"), e);
@@ -211,8 +236,10 @@ struct input *input_of(const struct call *c)
 {
 	struct input *in = input_new(c->id, c->method ? c->method->name : NULL);
 
-	if (c->share)
+	if (c->share) {
 		input_share(in, c->share, c->instance);
+		input_server(in, c->server);
+	}
 	if (c->snapshot)
 		input_snapshot(in, c->snapshot, c->snapshot_instance);
 	return in;
@@ -335,6 +362,7 @@ int load_intent(struct engine *en, struct call *c, struct error *e)
 		{ STORE_SNAPSHOTS, "snapshot_id", offsetof(struct call, snapshot) },
 		{ STORE_SNAPSHOT_INSTANCES, "snapshot_instance_id", offsetof(struct call, snapshot_instance) },
 		{ STORE_ACCESS_RULES, "access_id", offsetof(struct call, access) },
+		{ STORE_SHARE_SERVERS, "share_server_id", offsetof(struct call, server) },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -343,7 +371,7 @@ int load_intent(struct engine *en, struct call *c, struct error *e)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return c->instance ? load_server(en, c, e) : 0;
 }
 
 int ask_status(struct engine *en, struct call *c, bool snapshot, const char **ret_status, bool *ret_by_call,
@@ -356,6 +384,7 @@ int ask_status(struct engine *en, struct call *c, bool snapshot, const char **re
 	int r;
 
 	input_share(in, c->share, c->instance);
+	input_server(in, c->server);
 	if (snapshot)
 		input_snapshot(in, c->snapshot, c->snapshot_instance);
 	r = backend_invoke(en, c->backend, c, "get_share_status", in, &values, e);

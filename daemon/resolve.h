@@ -8,6 +8,10 @@
 
 /* Fill c->share, c->instance, c->backend and what the call is about; the parameter's value is the reference. */
 int resolve_share(struct engine *en, struct call *c, const char *ref, struct error *e);
+/* c->server, where c->instance is on one. */
+int load_server(struct engine *en, struct call *c, struct error *e);
+/* input_add_share with its share server. */
+int add_share_to(struct engine *en, struct input *in, const json_t *share, const json_t *instance, struct error *e);
 /* Also c->snapshot and c->snapshot_instance, and the snapshot's share. */
 int resolve_snapshot(struct engine *en, struct call *c, const char *ref, struct error *e);
 /* c->share's status is one of the words (NULL ends), else ERR_INVALID_STATE; ERR_BUSY while a call is at work on it. */

@@ -61,8 +61,10 @@ static const struct schema {
 	  .members = "id:string share_id:string access_type:access_type access_to:string access_level:access_level "
 		     "options:object state:access_state status_reason:string? metadata:texts access_key-:string "
 		     "created_at:string updated_at:string" },
+	{ .name = "share_network", .members = "name:string bridge:string addresses:[string] gateway:string?" },
 	{ .name = "share_server",
-	  .members = "id:string backend:string share_network:string? identifier:string? status:share_server_status "
+	  .members = "id:string backend:string share_network:string? address:string? identifier:string? "
+		     "status:share_server_status "
 		     "status_reason:string? backend_details:object? created_at:string updated_at:string" },
 	{ .name = "backend",
 	  .members = "name:string driver:string status:backend_status status_reason:string? hooks:[hook_entry] "
@@ -135,6 +137,7 @@ static const struct {
 	{ "access_rules", "access_rule" },
 	{ "replicas", "instance" },
 	{ "share_servers", "share_server" },
+	{ "share_networks", "share_network" },
 	{ "backends", "backend" },
 	{ "hooks", "hook" },
 	{ "calls", "call" },

@@ -67,6 +67,7 @@ static const struct store_column share_servers[] = {
 	{ "identifier", TEXT },    { "status", NEEDED },
 	{ "status_reason", TEXT }, { "created_at", TEXT },
 	{ "updated_at", TEXT },    { "backend_details", OBJECT },
+	{ "address", TEXT },
 };
 static const struct store_column calls[] = {
 	{ "seq", INTEGER },      { "id", NEEDED },       { "method", NEEDED }, { "backend", TEXT },
@@ -191,5 +192,10 @@ static const char version_2[] = "ALTER TABLE instances ADD COLUMN export_number 
 				"CREATE UNIQUE INDEX instances_by_export ON instances (export_number)"
 				" WHERE export_number IS NOT NULL;";
 
-const char *const store_migrations[] = { version_1, version_2 };
+/* The address of its network that a share server has. */
+static const char version_3[] = "ALTER TABLE share_servers ADD COLUMN address TEXT;"
+				"CREATE INDEX instances_by_server ON instances (share_server_id)"
+				" WHERE share_server_id IS NOT NULL;";
+
+const char *const store_migrations[] = { version_1, version_2, version_3 };
 const int store_version = sizeof store_migrations / sizeof *store_migrations;

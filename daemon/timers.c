@@ -13,8 +13,10 @@
 #define RETRY_MOST  300.0
 /* A first measuring comes soon after the backend is up, not an hour later. */
 #define USAGE_FIRST 30.0
+/* Share servers without shares are looked for so often, or sooner where they are to go sooner. */
+#define REAP_MOST 60.0
 
-enum kind { TIMER_PERIODIC, TIMER_STATS, TIMER_USAGE, TIMER_RETRY, TIMER_COUNT };
+enum kind { TIMER_PERIODIC, TIMER_STATS, TIMER_USAGE, TIMER_REAP, TIMER_RETRY, TIMER_COUNT };
 
 struct backend_timers {
 	struct backend_timers *next;
@@ -95,6 +97,27 @@ static void on_usage(evutil_socket_t fd, short what, void *arg)
 	tell(b, MSG_USAGE);
 }
 
+static double reap_interval(const struct backend_timers *b)
+{
+	double most = settings_seconds(b->settings, "unused_share_server_cleanup_interval");
+
+	if (most <= 0 || !settings_bool(b->settings, "driver_handles_share_servers"))
+		return 0;
+	return most < REAP_MOST ? most : REAP_MOST;
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	struct backend_timers *b = arg;
+
+	(void)fd;
+	(void)what;
+	if (reap_interval(b) <= 0)
+		return;
+	start(b, TIMER_REAP, reap_interval(b));
+	tell(b, MSG_REAP);
+}
+
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct backend_timers *b = arg;
@@ -124,7 +147,7 @@ static void free_one(struct backend_timers *b)
 
 static struct backend_timers *add(struct timers *t, const char *name)
 {
-	static const event_callback_fn functions[TIMER_COUNT] = { on_periodic, on_stats, on_usage, on_retry };
+	static const event_callback_fn functions[TIMER_COUNT] = { on_periodic, on_stats, on_usage, on_reap, on_retry };
 	struct backend_timers *b = xcalloc(1, sizeof *b);
 
 	b->all = t;
@@ -160,6 +183,8 @@ static void arm_up(struct backend_timers *b)
 	start(b, TIMER_STATS, settings_seconds(b->settings, "stats_interval"));
 	if (usage > 0)
 		start(b, TIMER_USAGE, usage < USAGE_FIRST ? usage : USAGE_FIRST);
+	if (reap_interval(b) > 0)
+		start(b, TIMER_REAP, reap_interval(b));
 }
 
 void timers_reload(struct timers *t)
@@ -200,6 +225,7 @@ void timers_backend(struct timers *t, const char *name, const char *status)
 	if (strcmp(status, "down") == 0) {
 		event_del(b->events[TIMER_STATS]);
 		event_del(b->events[TIMER_USAGE]);
+		event_del(b->events[TIMER_REAP]);
 		start(b, TIMER_RETRY, b->retry);
 	}
 	b->up = up;

@@ -173,7 +173,10 @@ struct share_driver_ops {
 	driver_slot *delete_replicated_snapshot;
 	driver_slot *update_replicated_snapshot;
 
-	/* Share servers. options: the network. Values: "identifier", "backend_details" */
+	/* Share servers. options: {"id", "share_network", "address": "192.0.2.10/24", "bridge", "gateway": "" or an
+	 * address; "identifier", "backend_details": what setup_server answered, null before; without "bridge" where
+	 * the network is not in the conf file any more}. Values of setup_server: "identifier", "backend_details"; it
+	 * finishes what it began, or finds it done. */
 	driver_slot *setup_server;
 	driver_slot *teardown_server;
 

@@ -23,6 +23,8 @@ static const char backends[] =
 	"sim \"slow\" { latency = 1.5 driver_timeout = 0.2 }\n"
 	"sim \"veto\" { hook_drivers = {\"exec:@DIR@/veto\"} enable_pre_hooks = true }\n"
 	"sim \"broken\" { hook_drivers = {\"exec:@DIR@/broken\"} enable_pre_hooks = true }\n"
+	"share_network \"n\" { bridge = \"br\"\n addresses = \"192.0.2.1/24\" }\n"
+	"sim \"servers\" { driver_handles_share_servers = true\n fail = {\"setup_server:EIO@1\"} }\n"
 	"dir \"full\" { root = \"@DIR@/full\" }\n"
 	"dir \"away\" { root=\"@DIR@/not/there\" }\n";
 
@@ -42,7 +44,7 @@ static const struct provocation provocations[] = {
 	{ "snapshot.available", "create_snapshot", "{'share':'a','name':'u'}" },
 	{ "snapshot.unmanaged", "unmanage_snapshot", "{'snapshot':'a@u'}" },
 	{ "access.active", "allow_access", "{'share':'a','access_type':'user','access_to':'daemon'}" },
-	{ "access.metadata", "set_metadata", "{'access':'@RULE@','metadata':{'k':'v'}}" },
+	{ "access.metadata", "set_metadata", "{'access':'@ID@','metadata':{'k':'v'}}" },
 	{ "access.denied", "deny_access", "{'share':'a','access_type':'user','access_to':'daemon'}" },
 	{ "share.deleted", "delete_share_instance", "{'share':'a'}" },
 	{ "share.available", "manage_share", "{'name':'m','backend':'ok','provider_location':'x','size_bytes':9}" },
@@ -76,6 +78,9 @@ static const struct provocation provocations[] = {
 	{ "call.pre_hook_failed", "create_share_instance", "{'name':'f','backend':'broken','size_bytes':100}" },
 	{ "hooks.skipped", "create_share_instance",
 	  "{'name':'f','backend':'veto','size_bytes':100,'skip_hooks':true}" },
+	{ "share_server.error", "create_share_server", "{'backend':'servers','share_network':'n'}" },
+	{ "share_server.deleted", "delete_share_server", "{'share_server':'@ID@'}" },
+	{ "share_server.active", "create_share_server", "{'backend':'servers','share_network':'n'}" },
 	{ "share.available", "create_share_instance", "{'name':'t','backend':'full','size_bytes':100}" },
 	{ "backend.purge_failed", "delete_share_instance", "{'share':'t'}" },
 	{ "backend.stuck", "create_share_instance", "{'name':'g','backend':'slow','size_bytes':100}" },
@@ -99,7 +104,7 @@ static json_t *wait_event(struct client *c, json_t *all, const char *type)
 	}
 }
 
-static json_t *read_quoted(const char *text, const char *rule)
+static json_t *read_quoted(const char *text, const char *id)
 {
 	char *copy = strdup(text), *mark;
 	json_t *j;
@@ -107,12 +112,12 @@ static json_t *read_quoted(const char *text, const char *rule)
 	for (char *p = copy; *p; p++)
 		if (*p == '\'')
 			*p = '"';
-	mark = strstr(copy, "@RULE@");
+	mark = strstr(copy, "@ID@");
 	if (mark) {
 		char *whole;
 
 		*mark = '\0';
-		ck_assert_int_gt(asprintf(&whole, "%s%s%s", copy, rule, mark + 6), 0);
+		ck_assert_int_gt(asprintf(&whole, "%s%s%s", copy, id, mark + 4), 0);
 		free(copy);
 		copy = whole;
 	}
@@ -176,10 +181,10 @@ static bool has_come(const json_t *all, const char *type)
 	return false;
 }
 
-static void provoke(struct client *c, struct client *events, const struct provocation *p, json_t *all, char *rule)
+static void provoke(struct client *c, struct client *events, const struct provocation *p, json_t *all, char *last)
 {
 	json_t *reply, *event;
-	json_int_t id = p->method ? client_send_request(c, p->method, read_quoted(p->params, rule)) : 0;
+	json_int_t id = p->method ? client_send_request(c, p->method, read_quoted(p->params, last)) : 0;
 
 	if (!p->method && has_come(all, p->type))
 		return;
@@ -190,8 +195,8 @@ static void provoke(struct client *c, struct client *events, const struct provoc
 		return;
 	}
 	reply = client_reply(c, id);
-	if (json_is_object(json_object_get(reply, "result")) && strcmp(p->method, "allow_access") == 0)
-		snprintf(rule, 40, "%s", str_at(reply, "result.id"));
+	if (json_object_get(at(event, "object"), "id"))
+		snprintf(last, 40, "%s", str_at(event, "object.id"));
 	json_decref(reply);
 	/* What becomes of a backend, the daemon finds out by itself. */
 	if (strncmp(p->type, "backend.", 8) != 0)
@@ -221,7 +226,7 @@ START_TEST(every_type)
 	struct fixture *f = fixture_new(backends);
 	struct client *c, *events;
 	json_t *all = json_array();
-	char rule[40] = "";
+	char last[40] = ""; /* id of what the last event was about */
 
 	/* Nothing empties the trash. */
 	fixture_hold_work(f);
@@ -239,7 +244,7 @@ START_TEST(every_type)
 			continue;
 		if (strcmp(p->type, "client.dropped") == 0)
 			be_rude(f);
-		provoke(c, events, p, all, rule);
+		provoke(c, events, p, all, last);
 	}
 	check_all_came(all);
 	json_decref(all);

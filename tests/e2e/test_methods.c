@@ -40,6 +40,8 @@ static const struct {
 	{ "revert_to_snapshot", "snapshot! wait", HOOKED },
 	{ "manage_snapshot", "share! name! provider_location! driver_options metadata wait if_absent", HOOKED },
 	{ "unmanage_snapshot", "snapshot! if_present", HOOKED },
+	{ "create_share_server", "backend! share_network! if_absent", HOOKED },
+	{ "delete_share_server", "share_server! if_present", HOOKED },
 	{ "set_metadata", "share snapshot access metadata!", WRITES },
 	{ "reset_status", "share snapshot status!", WRITES },
 	{ "test_hook", "backend! hook! event!", WRITES },
@@ -53,6 +55,7 @@ static const struct {
 	{ "get_snapshot", "snapshot!", READS },
 	{ "list_access_rules", "share access_to limit after", READS },
 	{ "list_replicas", "share limit after", READS },
+	{ "list_share_networks", "limit after", READS },
 	{ "list_share_servers", "limit after", READS },
 	{ "list_calls", "limit after", READS },
 	{ "list_hooks", "backend limit after", READS },
@@ -166,7 +169,11 @@ START_TEST(every_answer_is_as_described)
 		{ "list_backends", "{}" },
 		{ "get_backend", "{'backend':'d'}" },
 		{ "list_replicas", "{'share':'a'}" },
+		{ "create_share_server", "{'backend':'servers','share_network':'n'}" },
+		{ "create_share_server", "{'backend':'servers','share_network':'n','if_absent':true}" },
 		{ "list_share_servers", "{}" },
+		{ "list_share_networks", "{}" },
+		{ "delete_share_server", "{'share_server':'none','if_present':true}" },
 		{ "list_calls", "{'limit':1000}" },
 		{ "list_hooks", "{'backend':'h'}" },
 		{ "get_hook", "{'backend':'h','hook':'journal'}" },
@@ -177,7 +184,9 @@ START_TEST(every_answer_is_as_described)
 		{ "rpc.discover", "{}" },
 	};
 	struct fixture *f =
-		fixture_new(BACKENDS "sim \"h\" { hook_drivers = {\"journal\"} enable_pre_hooks = true }\n");
+		fixture_new(BACKENDS "sim \"h\" { hook_drivers = {\"journal\"} enable_pre_hooks = true }\n"
+				     "sim \"servers\" { driver_handles_share_servers = true }\n"
+				     "share_network \"n\" { bridge = \"br\"\n addresses = \"192.0.2.1/24\" }\n");
 	bool called[N_METHODS] = { false };
 	struct client *c;
 	json_t *doc;

@@ -72,16 +72,20 @@ START_TEST(backend_defaults)
 					   "enable_error_hooks",
 					   "suppress_pre_hooks_errors",
 					   "suppress_post_hooks_errors",
-					   "driver_handles_share_servers" };
+					   "driver_handles_share_servers",
+					   "delete_share_server_with_last_share" };
 	static const char *const empty[] = { "replication_domain", "default_uid", "default_gid" };
 	static const char *const none[] = { "hook_drivers", "hook_options", "export" };
 	static const struct {
 		const char *name;
 		double seconds;
-	} times[] = {
-		{ "periodic_hooks_interval", 300 },       { "stats_interval", 60 },  { "usage_interval", 3600 },
-		{ "replica_state_update_interval", 300 }, { "driver_timeout", 300 }, { "hook_breaker_pause", 60 }
-	};
+	} times[] = { { "periodic_hooks_interval", 300 },
+		      { "stats_interval", 60 },
+		      { "usage_interval", 3600 },
+		      { "replica_state_update_interval", 300 },
+		      { "driver_timeout", 300 },
+		      { "hook_breaker_pause", 60 },
+		      { "unused_share_server_cleanup_interval", 600 } };
 	size_t n;
 	for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++)
 		ck_assert(!settings_bool(s, off[i]));
@@ -103,6 +107,26 @@ START_TEST(backend_defaults)
 		;
 	ck_assert_uint_eq(n, sizeof(off) / sizeof(*off) + sizeof(empty) / sizeof(*empty) +
 				     sizeof(none) / sizeof(*none) + sizeof(times) / sizeof(*times) + 5);
+	conf_unref(c);
+}
+END_TEST
+
+START_TEST(networks)
+{
+	struct conf *c = load("exec_timeout = 5.0\nshare_network \"blue\" {\n  bridge = \"br0\"\n"
+			      "  addresses = {\"192.0.2.10-192.0.2.20/24\", \"2001:db8::5/64\"}\n}\n"
+			      "share_network \"red\" { bridge = \"br1\"\n addresses = \"198.51.100.7/32\"\n"
+			      "gateway = \"198.51.100.1\" }\n");
+	size_t n;
+
+	ck_assert_str_eq(conf_networks(c, &n)[1].title, "red");
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(settings_list(conf_network(c, "blue")->settings, "addresses", &n)[1], "2001:db8::5/64");
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(settings_string(conf_network(c, "blue")->settings, "gateway"), "");
+	ck_assert_str_eq(settings_string(conf_network(c, "red")->settings, "gateway"), "198.51.100.1");
+	ck_assert_ptr_null(conf_network(c, "green"));
+	ck_assert_ptr_null(conf_backend(c, "blue"));
 	conf_unref(c);
 }
 END_TEST
@@ -560,6 +584,7 @@ int main(void)
 {
 	const TTest *tests[] = { defaults,
 				 backend_defaults,
+				 networks,
 				 values,
 				 sections,
 				 inheritance,

@@ -95,6 +95,8 @@ START_TEST(example_has_every_option)
 	}
 	ck_assert_ptr_nonnull(conf_hook(c, "policy"));
 	check_written(conf_hook_options, conf_hook(c, "policy")->settings);
+	ck_assert_ptr_nonnull(conf_network(c, "blue"));
+	check_written(conf_network_options, conf_network(c, "blue")->settings);
 	conf_unref(defaults);
 	conf_unref(c);
 }

@@ -64,6 +64,38 @@ START_TEST(options_in_the_wrong_place)
 }
 END_TEST
 
+#define NETWORK(body) "share_network \"n\" {\n  bridge = \"br0\"\n  " body "\n}"
+#define ADDRESSES(text, says)                                                                                          \
+	{                                                                                                              \
+		NETWORK("addresses = \"" text "\""),                                                                   \
+		{                                                                                                      \
+			"3: share_network \"n\": option `addresses': \"" text "\" " says                               \
+		}                                                                                                      \
+	}
+
+START_TEST(networks)
+{
+	REFUSE_ALL(
+		{ "share_network \"n\" { }",
+		  { "1: share_network \"n\": option `addresses': is missing",
+		    "1: share_network \"n\": option `bridge': is missing" } },
+		ADDRESSES("192.0.2.1", "has no prefix length of its network, like /24; write"),
+		ADDRESSES("192.0.2.9-192.0.2.1/24", "ends before it begins"),
+		ADDRESSES("192.0.2.9-192.0.3.1/24", "leads out of the network of its first address"),
+		ADDRESSES("192.0.2.9-2001:db8::1/24", "is no address, and no range of two of the same kind"),
+		ADDRESSES("192.0.2.9/33", "has a prefix length that cannot be"),
+		ADDRESSES("192.0.2.9/24x", "has a prefix length that cannot be"),
+		ADDRESSES("192.0.2.9/0", "has a prefix length that cannot be"),
+		{ NETWORK("addresses = \"192.0.2.9/24\"\n  gateway = \"here\""),
+		  { "4: share_network \"n\": option `gateway': \"here\" is no address; write one, or leave it out" } },
+		{ NETWORK("addresses = \"192.0.2.9/24\"\n  stats_interval = 5"),
+		  { "4: share_network \"n\": option `stats_interval': is an option of backends, not of a network" } },
+		{ "bridge = \"br0\"", { "1: option `bridge': may stand in a share_network section only" } },
+		{ NETWORK("addresses = \"192.0.2.9/24\"") "\n" NETWORK("addresses = \"192.0.2.9/24\""),
+		  { "5: share_network \"n\": there is a network of this name on line 1 already" } });
+}
+END_TEST
+
 START_TEST(wrong_types)
 {
 	REFUSE_ALL({ "enable_pre_hooks = 1",
@@ -550,6 +582,7 @@ int main(void)
 {
 	const TTest *tests[] = { unknown_options,
 				 options_in_the_wrong_place,
+				 networks,
 				 wrong_types,
 				 no_finite_numbers,
 				 out_of_range,

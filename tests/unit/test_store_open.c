@@ -224,7 +224,7 @@ START_TEST(from_version_0)
 	st = open_store(true);
 	add_share(st, "a", true);
 	store_close(st);
-	raw("INSERT INTO kept SELECT user_version FROM pragma_user_version WHERE user_version = 2;"
+	raw("INSERT INTO kept SELECT user_version FROM pragma_user_version WHERE user_version = 3;"
 	    "CREATE TABLE two_rows (n CHECK (n = 2)); INSERT INTO two_rows SELECT count(*) FROM kept;");
 }
 END_TEST
@@ -236,15 +236,15 @@ START_TEST(from_version_1)
 	struct store *st;
 
 	make_store();
-	raw("DROP INDEX instances_by_export; ALTER TABLE instances DROP COLUMN export_number; PRAGMA user_version = "
-	    "1;");
+	raw("DROP INDEX instances_by_export; ALTER TABLE instances DROP COLUMN export_number;"
+	    "DROP INDEX instances_by_server; ALTER TABLE share_servers DROP COLUMN address; PRAGMA user_version = 1;");
 	st = open_store(true);
 	ck_assert_msg(store_free_export_number(st, &number, &e) == 0, "%s", e.message);
 	ck_assert_int_eq(number, 1);
 	add_share(st, "second", true);
 	store_close(st);
-	raw("CREATE TABLE two (n CHECK (n = 2)); INSERT INTO two SELECT user_version FROM pragma_user_version;"
-	    "INSERT INTO two SELECT count(*) FROM shares;");
+	raw("CREATE TABLE three (n CHECK (n = 3)); INSERT INTO three SELECT user_version FROM pragma_user_version;"
+	    "CREATE TABLE two (n CHECK (n = 2)); INSERT INTO two SELECT count(*) FROM shares;");
 }
 END_TEST
 
@@ -283,7 +283,7 @@ START_TEST(a_newer_version)
 	    "UPDATE sqlite_schema SET sql = 'CREATE TABLE shares (FUTURE WORDS' WHERE name = 'shares';");
 	ck_assert_int_eq(stat(state_file("sharesd.db"), &before), 0);
 	refused(true, ENOTSUP, ERR_NOT_SUPPORTED,
-		"database version 99 is newer than this sharesd knows (2): run the newer sharesd");
+		"database version 99 is newer than this sharesd knows (3): run the newer sharesd");
 	refused(false, ENOTSUP, ERR_NOT_SUPPORTED, "database version 99");
 	ck_assert_int_eq(stat(state_file("sharesd.db"), &after), 0);
 	ck_assert(before.st_mtim.tv_nsec == after.st_mtim.tv_nsec && before.st_mtim.tv_sec == after.st_mtim.tv_sec);
