@@ -21,7 +21,7 @@ PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-d
              libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
 HTTP_PKGS := libcurl libssl libcrypto
-PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd
+PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd libbtrfsutil
 # Asked for once, and only when the packages can be there.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
 HTTP_LIBS  = $(eval HTTP_LIBS := $$(shell pkg-config --libs $(HTTP_PKGS) 2>/dev/null) -lm)$(HTTP_LIBS)

@@ -399,7 +399,7 @@ int local_object_trash(const struct local_root *r, const struct local_object *o,
 
 	if (n < 0)
 		return error_errno(e, -n, "cannot open the directory of %s in %s", o->location, r->b->root);
-	if (r->b->storage->let_go && (n = r->b->storage->let_go(r, o, e)) < 0)
+	if (r->b->storage->let_go && (n = r->b->storage->let_go(r, o, true, e)) < 0)
 		return n;
 	n = local_trash(r, parent, name, which, id, call_id, e);
 	if (n < 0 && n != -ENOENT)

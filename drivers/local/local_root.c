@@ -330,6 +330,8 @@ int local_root_make(const struct local_backend *b, bool may_mark, struct error *
 
 	if (root < 0)
 		return root;
+	if (b->storage->fits && (r = b->storage->fits(b, root, e)) < 0)
+		return r;
 	r = meta = open_meta(b, root, e);
 	if (r >= 0)
 		r = read_mark(b, meta, &mark, e);

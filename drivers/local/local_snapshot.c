@@ -22,6 +22,9 @@ static void answer(const struct local_root *r, const struct local_object *o, str
 {
 	ret->values = jsonx_pack("{s:s,s:O}", "provider_location", o->location, "size_bytes",
 				 json_object_get(o->mark, "size_bytes"));
+	if (jsonx_get(o->mark, "left_out"))
+		json_object_set_new(ret->values, "metadata",
+				    jsonx_pack("{s:O}", "left_out", json_object_get(o->mark, "left_out")));
 	r->b->storage->purge(r, ret);
 }
 
@@ -29,6 +32,7 @@ static int publish(const struct local_root *r, const struct driver_call *call, s
 		   struct error *e)
 {
 	const char *id = call->snapshot->id;
+	_cleanup_free_ char *left_out = NULL;
 	_cleanup_object_ struct local_object share = LOCAL_OBJECT_INIT;
 	_cleanup_object_ struct local_object o = LOCAL_OBJECT_INIT;
 	int n = local_share_find(r, call->share, &share, e);
@@ -38,6 +42,9 @@ static int publish(const struct local_root *r, const struct driver_call *call, s
 	o.mark = local_snapshot_mark(r->b, call->snapshot, call->id);
 	json_object_set_new(o.mark, "size_bytes", json_integer((json_int_t)call->share->size_bytes));
 	json_object_set_new(o.mark, "of_gate", json_boolean(share.in_place && local_gate_takes_rules(&share)));
+	left_out = r->b->storage->left_out ? r->b->storage->left_out(r, &share) : NULL;
+	if (left_out)
+		json_object_set_new(o.mark, "left_out", jsonx_string(left_out));
 	o.location = xasprintf(LOCAL_META "/snapshots/%s", id);
 	o.gate = path_open(r->staging, id, O_RDONLY | O_DIRECTORY, 0);
 	if (o.gate < 0)
@@ -207,6 +214,8 @@ static int revert(const struct local_root *r, const struct driver_call *call, st
 		return n;
 	if ((n = local_object_data_id(&share, &now)) < 0)
 		return error_errno(e, -n, "cannot look at the data of share %s", call->share->name);
+	if (r->b->storage->let_go && (n = r->b->storage->let_go(r, &share, false, e)) < 0)
+		return n;
 	if (share.in_place && local_gate_takes_rules(&share) && (n = local_acl_copy(share.gate, data)) < 0)
 		return error_errno(e, -n, "cannot keep the access of share %s", call->share->name);
 	if (r->b->storage->limit && (n = r->b->storage->limit(r, data, call->snapshot->size_bytes, e)) < 0)

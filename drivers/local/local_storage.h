@@ -14,6 +14,8 @@ typedef int local_finish(void *backend, void *data, const struct driver_call *ca
 struct local_storage {
 	const char *driver; /* its name, for the mark of a root */
 	bool consistent;    /* its snapshots are of one moment */
+	/* Is it the right kind of file system, before anything is made there? NULL: any is. */
+	int (*fits)(const struct local_backend *b, int root, struct error *e);
 	/* Can the root's file system do it? `probe`: an empty directory to try in, emptied and removed afterwards.
 	 * Sets what the backend says of itself (size_enforced, reflink). ERR_BACKEND_DOWN: what is missing. */
 	int (*check)(struct local_backend *b, int probe, struct error *e);
@@ -36,10 +38,11 @@ struct local_storage {
 	uint64_t (*find_limit)(const struct local_root *r, int data);
 	/* Whether a directory may be adopted in place, as a share or a snapshot. Says why not. */
 	int (*may_adopt)(const struct local_root *r, const char *kind, int fd, const char *location, struct error *e);
-	/* Before data leave their place: nobody but us holds them, and they can be moved. */
-	int (*let_go)(const struct local_root *r, const struct local_object *o, struct error *e);
-	/* What making a snapshot of a share leaves out, for its metadata: new reference to an object, or NULL. */
-	json_t *(*left_out)(const struct local_root *r, const struct local_object *share);
+	/* Before data leave their place, to be removed or (not `for_good`) to be replaced by older ones: nobody but us
+	 * holds them, nothing is lost that was not asked for, and they can be moved. */
+	int (*let_go)(const struct local_root *r, const struct local_object *o, bool for_good, struct error *e);
+	/* What a snapshot of a share leaves out, for people: owned by the caller; NULL: nothing. */
+	char *(*left_out)(const struct local_root *r, const struct local_object *share);
 	/* Removes what is in the trash, or gives `ret` the work that does, where it has none. */
 	void (*purge)(const struct local_root *r, struct driver_result *ret);
 	/* Adds to a share's periodic data. */

@@ -1,0 +1,164 @@
+#include "drivers/btrfs/btrfs_volume.h"
+
+#include "base/cleanup.h"
+#include "base/crash.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+
+#include <btrfsutil.h>
+#include <errno.h>
+
+/* libbtrfsutil says which step failed; errno says why. */
+static int failed(enum btrfs_util_error step, struct error *e, const char *doing, const char *what)
+{
+	int err = errno ? errno : EIO;
+
+	if (step == BTRFS_UTIL_ERROR_NOT_BTRFS || step == BTRFS_UTIL_ERROR_NOT_SUBVOLUME)
+		return error_set(e, ERR_INVALID_STATE, EINVAL, "cannot %s %s: it is not a btrfs subvolume", doing,
+				 what);
+	return error_errno(e, err, "cannot %s %s", doing, what);
+}
+
+bool btrfs_volume_is(int fd)
+{
+	return btrfs_util_is_subvolume_fd(fd) == BTRFS_UTIL_OK;
+}
+
+int btrfs_volume_id(int fd, const char *what, uint64_t *ret, struct error *e)
+{
+	enum btrfs_util_error r = btrfs_util_subvolume_id_fd(fd, ret);
+
+	return r ? failed(r, e, "find the subvolume of", what) : 0;
+}
+
+bool btrfs_volume_is_read_only(int fd)
+{
+	bool read_only = false;
+
+	return btrfs_util_get_subvolume_read_only_fd(fd, &read_only) == BTRFS_UTIL_OK && read_only;
+}
+
+int btrfs_volume_set_writable(int fd, const char *what, struct error *e)
+{
+	enum btrfs_util_error r;
+
+	crash_step("btrfs: make a snapshot writable");
+	r = btrfs_util_set_subvolume_read_only_fd(fd, false);
+	if (r)
+		return failed(r, e, "make writable, so that it can be moved,", what);
+	crash_step("btrfs: made a snapshot writable");
+	return 0;
+}
+
+int btrfs_volume_create(int dirfd, const char *name, struct error *e)
+{
+	enum btrfs_util_error r = btrfs_util_create_subvolume_fd(dirfd, name, 0, NULL, NULL);
+
+	return r ? failed(r, e, "make the subvolume of", "a new share") : 0;
+}
+
+int btrfs_volume_snapshot(int fd, int dirfd, const char *name, bool read_only, const char *what, struct error *e)
+{
+	enum btrfs_util_error r;
+
+	crash_step("btrfs: make a snapshot");
+	r = btrfs_util_create_snapshot_fd2(fd, dirfd, name, read_only ? BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY : 0, NULL,
+					   NULL);
+	if (r)
+		return failed(r, e, "make a snapshot of", what);
+	crash_step("btrfs: made a snapshot");
+	return 0;
+}
+
+/* ---- what lies in it ---- */
+
+/* Calls `f` for each, those inside others first. A path is NULL where somebody removed what leads to it. */
+static int each_nested(int fd, uint64_t top, const char *what,
+		       int (*f)(int fd, uint64_t id, const char *path, void *ctx), void *ctx, struct error *e)
+{
+	struct btrfs_util_subvolume_iterator *it;
+	enum btrfs_util_error r =
+		btrfs_util_create_subvolume_iterator_fd(fd, top, BTRFS_UTIL_SUBVOLUME_ITERATOR_POST_ORDER, &it);
+	uint64_t id;
+	char *path;
+	int n = 0;
+
+	if (r)
+		return failed(r, e, "list the subvolumes in", what);
+	while (n == 0 && !(r = btrfs_util_subvolume_iterator_next(it, &path, &id))) {
+		n = f(fd, id, path, ctx);
+		free(path);
+	}
+	if (n == 0 && r != BTRFS_UTIL_ERROR_STOP_ITERATION)
+		n = failed(r, e, "list the subvolumes in", what);
+	btrfs_util_destroy_subvolume_iterator(it);
+	return n;
+}
+
+static int collect(int fd, uint64_t id, const char *path, void *ctx)
+{
+	(void)fd;
+	json_array_append_new(ctx, jsonx_pack("{s:I,s:o}", "id", (json_int_t)id, "path", jsonx_string(path)));
+	return 0;
+}
+
+int btrfs_volume_nested(int fd, const char *what, json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *found = json_array();
+	uint64_t top;
+	int n = btrfs_volume_id(fd, what, &top, e);
+
+	if (n < 0 || (n = each_nested(fd, top, what, collect, found, e)) < 0)
+		return n;
+	*ret = take_ptr(found);
+	return 0;
+}
+
+int btrfs_volume_path(int fd, const char *what, char **ret, struct error *e)
+{
+	enum btrfs_util_error r = btrfs_util_subvolume_path_fd(fd, 0, ret);
+
+	return r ? failed(r, e, "find the place of", what) : 0;
+}
+
+/* ---- removing ---- */
+
+static int remove_id(int fd, uint64_t id, const char *path, void *ctx)
+{
+	(void)path, (void)ctx;
+	crash_step("btrfs: remove a subvolume");
+	if (btrfs_util_delete_subvolume_by_id_fd(fd, id) && errno != ENOENT)
+		return -errno;
+	crash_step("btrfs: removed a subvolume");
+	return 0;
+}
+
+/* Who still stands in it may make new ones inside as fast as we remove them. */
+enum { ROUNDS = 100 };
+
+int btrfs_volume_remove(int fd, const char *what, struct error *e)
+{
+	uint64_t top;
+	int n = btrfs_volume_id(fd, what, &top, e);
+
+	if (n < 0)
+		return n;
+	for (int round = 0; round < ROUNDS; round++) {
+		n = each_nested(fd, top, what, remove_id, NULL, e);
+		if (n == 0)
+			n = remove_id(fd, top, NULL, NULL);
+		if (n != -ENOTEMPTY)
+			break;
+	}
+	return n < 0 ? error_errno(e, -n, "cannot remove the subvolume of %s", what) : 0;
+}
+
+int btrfs_volume_commit(int fd)
+{
+	uint64_t transaction;
+
+	crash_step("btrfs: commit");
+	if (btrfs_util_start_sync_fd(fd, &transaction) || btrfs_util_wait_sync_fd(fd, transaction))
+		return errno ? -errno : -EIO;
+	return 0;
+}
