@@ -15,6 +15,15 @@
 /* A driver is a line here; what its check has to look at is its own. */
 const struct sweep_driver sweep_drivers[] = {
 	{ .name = "dir", .options = "root = \"@DIR@/root\"\n", .check = check_disk },
+	{ .name = "btrfs",
+	  .options = "root = \"@DIR@/root\"\n",
+	  .begin = "truncate -s 256M disk.img && mkfs.btrfs -q disk.img >/dev/null 2>&1 && mount -o loop disk.img root "
+		   "&& "
+		   "btrfs quota enable root",
+	  .end = "umount root",
+	  .foreign = "btrfs subvolume create >/dev/null",
+	  .clear = "for v in .sharesd/snapshots/*/data; do ! [ -e $v ] || btrfs property set $v ro false; done",
+	  .check = check_disk },
 	{ .name = NULL },
 };
 
@@ -80,6 +89,8 @@ void sweep_open(struct sweep *s, const struct sweep_driver *d, const char *optio
 			  sizeof text);
 	s->f = fixture_new("");
 	fixture_conf(s->f, text);
+	if (d->begin)
+		ck_assert_int_eq(shell(NULL, "cd %s && { %s; }", s->f->dir, d->begin), 0);
 	s->recorder = recorder_new(s->f);
 	/* One more commit: what a post hook changes. */
 	recorder_script(
@@ -91,6 +102,8 @@ void sweep_close(struct sweep *s)
 {
 	if (s->f->pid)
 		fixture_stop(s->f);
+	if (s->driver->end)
+		ck_assert_int_eq(shell(NULL, "cd %s && { %s; }", s->f->dir, s->driver->end), 0);
 	recorder_free(s->recorder);
 	fixture_free(s->f);
 	json_decref(s->events);
@@ -314,5 +327,7 @@ void sweep_clear(struct sweep *s)
 		json_decref(call(s->f, adopting ? "unmanage_share" : "delete_share_instance", "{s:s}", "share",
 				 str_at(o, "id")));
 	}
-	ck_assert_int_eq(shell(NULL, "cd %s/root && rm -rf [!.l]* .sharesd/snapshots/*", s->f->dir), 0);
+	ck_assert_int_eq(shell(NULL, "cd %s/root && { %s; } && rm -rf [!.l]* .sharesd/snapshots/*", s->f->dir,
+			       s->driver->clear ? s->driver->clear : ":"),
+			 0);
 }

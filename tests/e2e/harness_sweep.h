@@ -13,6 +13,11 @@ struct sweep_driver {
 	/* Options of its section in the conf file; "@DIR@" is the fixture's directory. Its root is DIR/root, with a
 	 * share's data in NAME/data. */
 	const char *options;
+	/* Shell commands in the fixture's directory, or NULL: before the first start; after the last end. Then the test
+	 * needs to mount (harness_mount.h). */
+	const char *begin, *end;
+	const char *foreign; /* makes a directory of somebody's in the root, its name follows; NULL: mkdir */
+	const char *clear;   /* in the root: before everything in it is removed by its names */
 	/* The store and what lies on the backend "b" say the same, and nothing is in a transitional status. */
 	void (*check)(const struct fixture *f, const char *where);
 };
@@ -34,6 +39,7 @@ struct sweep_row {
 	void (*prepare)(struct sweep *s);
 	json_t *(*params)(const struct sweep *s);
 	void (*expect)(struct sweep *s); /* after it has been done */
+	bool no_data; /* changes no data: of drivers with one layout, enough to be tried with the first */
 };
 extern const struct sweep_row sweep_rows[]; /* method NULL ends */
 size_t sweep_count(void);

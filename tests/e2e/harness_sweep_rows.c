@@ -59,8 +59,10 @@ static void prepare_snapshot(struct sweep *s)
 
 static void prepare_foreign(struct sweep *s)
 {
-	ck_assert_int_eq(shell(NULL, "mkdir -p %s/root/%s && echo mine >%s/root/%s/file && chmod 0751 %s/root/%s",
-			       s->f->dir, s->other, s->f->dir, s->other, s->f->dir, s->other),
+	const char *make = s->driver->foreign ? s->driver->foreign : "mkdir";
+
+	ck_assert_int_eq(shell(NULL, "cd %s/root && %s %s && echo mine >%s/file && chmod 0751 %s", s->f->dir, make,
+			       s->other, s->other, s->other),
 			 0);
 }
 
@@ -327,26 +329,26 @@ static json_t *backend_params(const struct sweep *s)
 }
 
 const struct sweep_row sweep_rows[] = {
-	{ "create_share_instance", prepare_nothing, create_params, expect_created },
-	{ "create_share_instance", prepare_snapshot, copy_params, expect_copied },
-	{ "delete_share_instance", prepare_rule, by_share, expect_gone },
-	{ "delete_share_instance", prepare_adopted, by_share, expect_gone },
-	{ "extend_share", prepare_rule, larger, expect_extended },
-	{ "shrink_share", prepare_rule, smaller, expect_shrunk },
-	{ "manage_share", prepare_foreign, manage_params, expect_adopted },
-	{ "unmanage_share", prepare_adopted, by_share, expect_given_back },
-	{ "unmanage_share", prepare_rule, by_share, expect_forgotten },
-	{ "allow_access", prepare_rule, rule_params, expect_three_rules },
-	{ "deny_access", prepare_rule, deny_params, expect_one_rule },
-	{ "update_access", prepare_rule, by_share, expect_two_rules },
-	{ "create_snapshot", prepare_rule, new_snapshot, expect_snapshot },
-	{ "delete_snapshot", prepare_snapshot, by_snapshot, expect_no_snapshot },
-	{ "revert_to_snapshot", prepare_snapshot, by_snapshot, expect_reverted },
-	{ "manage_snapshot", prepare_left_snapshot, left_snapshot, expect_snapshot },
-	{ "unmanage_snapshot", prepare_snapshot, by_snapshot, expect_no_snapshot },
-	{ "set_metadata", prepare_share, metadata_params, expect_metadata },
-	{ "reset_status", prepare_share, status_params, expect_status },
-	{ "init_host", prepare_rule, backend_params, expect_two_rules },
-	{ "publish_service_capabilities", prepare_nothing, backend_params, expect_up },
-	{ NULL, NULL, NULL, NULL },
+	{ "create_share_instance", prepare_nothing, create_params, expect_created, false },
+	{ "create_share_instance", prepare_snapshot, copy_params, expect_copied, false },
+	{ "delete_share_instance", prepare_rule, by_share, expect_gone, false },
+	{ "delete_share_instance", prepare_adopted, by_share, expect_gone, false },
+	{ "extend_share", prepare_rule, larger, expect_extended, false },
+	{ "shrink_share", prepare_rule, smaller, expect_shrunk, false },
+	{ "manage_share", prepare_foreign, manage_params, expect_adopted, false },
+	{ "unmanage_share", prepare_adopted, by_share, expect_given_back, false },
+	{ "unmanage_share", prepare_rule, by_share, expect_forgotten, false },
+	{ "allow_access", prepare_rule, rule_params, expect_three_rules, true },
+	{ "deny_access", prepare_rule, deny_params, expect_one_rule, true },
+	{ "update_access", prepare_rule, by_share, expect_two_rules, true },
+	{ "create_snapshot", prepare_rule, new_snapshot, expect_snapshot, false },
+	{ "delete_snapshot", prepare_snapshot, by_snapshot, expect_no_snapshot, false },
+	{ "revert_to_snapshot", prepare_snapshot, by_snapshot, expect_reverted, false },
+	{ "manage_snapshot", prepare_left_snapshot, left_snapshot, expect_snapshot, false },
+	{ "unmanage_snapshot", prepare_snapshot, by_snapshot, expect_no_snapshot, false },
+	{ "set_metadata", prepare_share, metadata_params, expect_metadata, true },
+	{ "reset_status", prepare_share, status_params, expect_status, true },
+	{ "init_host", prepare_rule, backend_params, expect_two_rules, true },
+	{ "publish_service_capabilities", prepare_nothing, backend_params, expect_up, true },
+	{ NULL, NULL, NULL, NULL, false },
 };

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "tests/e2e/harness_halves.h"
+#include "tests/e2e/harness_mount.h"
 #include "tests/e2e/harness_sweep.h"
 
 #include <check.h>
@@ -104,7 +105,11 @@ static void sweep_some(size_t which, void *driver)
 	sweep_open(&s, driver, "");
 	fixture_start(s.f, NULL, (uid_t)-1);
 	for (size_t i = which; i < sweep_count(); i += 2) {
-		unsigned before = sweep_steps(&s, &sweep_rows[i], from);
+		unsigned before;
+
+		if (sweep_rows[i].no_data && s.driver != sweep_drivers)
+			continue;
+		before = sweep_steps(&s, &sweep_rows[i], from);
 
 		/* The steps of the start were swept by the first; a little less may be there in another place. */
 		if (i < 2 || before < from + 3)
@@ -122,8 +127,10 @@ END_TEST
 
 START_TEST(test_sweep)
 {
-	if (need_root("test_sweep"))
-		in_halves(sweep_some, (void *)&sweep_drivers[_i]);
+	const struct sweep_driver *d = &sweep_drivers[_i];
+
+	if (d->begin ? mounts_begin("test_sweep") : need_root("test_sweep"))
+		in_halves(sweep_some, (void *)d);
 }
 END_TEST
 
