@@ -18,7 +18,8 @@ T         ?= 60
 
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc \
-             libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps
+             libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps \
+             nfs-ganesha nfs-ganesha-vfs dbus libnfs-utils iproute2
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
 HTTP_PKGS := libcurl libssl libcrypto
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd libbtrfsutil

@@ -1,6 +1,7 @@
 #include "drivers/export/table.h"
 
 #include "base/mem.h"
+#include "drivers/export/ganesha.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 enum { MAX_EXPORTERS = 16 };
 
 /* The exporters of this program: a new one is a line here, and a name in the list. */
-static const struct exporter_ops *exporters[MAX_EXPORTERS + 1] = { NULL };
+static const struct exporter_ops *exporters[MAX_EXPORTERS + 1] = { &ganesha_exporter };
 static struct exporter *open_ones[MAX_EXPORTERS + 1];
 
 const struct exporter_ops *const *exporter_table(void)
