@@ -232,9 +232,9 @@ static int print_discovery(void)
 static bool fill_in(const char *line)
 {
 	if (strcmp(line, "@TOP_OPTIONS@\n") == 0)
-		print_table(daemon_options);
+		print_table(daemon_schema()->top);
 	else if (strcmp(line, "@BACKEND_OPTIONS@\n") == 0)
-		print_table(conf_backend_options);
+		print_table(daemon_schema()->backend);
 	else if (strcmp(line, "@HOOK_OPTIONS@\n") == 0)
 		print_table(conf_hook_options);
 	else if (strcmp(line, "@MODULE_OPTIONS@\n") == 0)
