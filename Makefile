@@ -18,7 +18,7 @@ T         ?= 60
 
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc \
-             libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps \
+             samba smbclient iproute2 libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps \
              nfs-ganesha nfs-ganesha-vfs dbus libnfs-utils iproute2
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
 HTTP_PKGS := libcurl libssl libcrypto
@@ -87,7 +87,7 @@ COVERING := test_base_jsonx test_base_text test_conf test_conf_syntax test_conf_
             test_store_values test_hooks_exec test_hooks_coproc test_hooks_runner test_socket test_socket_calls
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan fuzz test-upstream lint golden format bench soak soak-hooks install install-built \
+.PHONY: help all deps demo test asan tsan fuzz test-upstream lint golden format bench bench-exports soak soak-hooks install install-built \
 	uninstall clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
@@ -151,6 +151,11 @@ format: ## formats all sources
 bench: deps ## speed and memory, as ratios to an echo server and to bare SQLite
 	+@$(SUB) all $(BENCH)
 	@$(O)/tests/bench/bench $(O)
+
+SHARES ?= 200
+bench-exports: deps ## shares on btrfs over NFS, beside the same work done with bare tools (root)
+	+@$(SUB) all
+	@/usr/bin/python3 tests/bench/bench_exports.py $(O) $(SHARES)
 
 N ?= 100000
 soak: deps ## N=100000 mixed calls with kills, reloads and rude clients, and what came of them (root)

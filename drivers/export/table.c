@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "drivers/export/ganesha.h"
+#include "drivers/export/samba.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 enum { MAX_EXPORTERS = 16 };
 
 /* The exporters of this program: a new one is a line here, and a name in the list. */
-static const struct exporter_ops *exporters[MAX_EXPORTERS + 1] = { &ganesha_exporter };
+static const struct exporter_ops *exporters[MAX_EXPORTERS + 1] = { &ganesha_exporter, &samba_exporter };
 static struct exporter *open_ones[MAX_EXPORTERS + 1];
 
 const struct exporter_ops *const *exporter_table(void)
