@@ -283,7 +283,8 @@ static int lack_of_descriptors(int otherwise)
 	return fd < 0 && (err == EMFILE || err == ENFILE) ? err : otherwise;
 }
 
-static int nss_find(nss_ask ask, const char *name, id_t id, id_t *ret, char **ret_name)
+/* Returns 0 or an errno: ENOENT where there is none. */
+static int nss_ask_fitting(nss_ask ask, const char *name, id_t id, id_t *ret, char **ret_name)
 {
 	_cleanup_free_ char *buffer = NULL;
 	size_t size = 1024;
@@ -295,8 +296,17 @@ static int nss_find(nss_ask ask, const char *name, id_t id, id_t *ret, char **re
 		r = ask(name, id, buffer, size, ret, ret_name);
 	} while (r == EINTR || (r == ERANGE && size < (64U << 20)));
 	/* The words for "no such entry" differ between NSS modules. */
-	if (r == ESRCH || r == EBADF || r == EPERM)
-		r = ENOENT;
+	return r == ESRCH || r == EBADF || r == EPERM ? ENOENT : r;
+}
+
+static int nss_find(nss_ask ask, const char *name, id_t id, id_t *ret, char **ret_name)
+{
+	int r = nss_ask_fitting(ask, name, id, ret, ret_name);
+
+	/* A module that lacked memory is passed over too. By the second time there is some, or our own lacks it as well
+	 * and that ends the process. */
+	if (r == ENOENT)
+		r = nss_ask_fitting(ask, name, id, ret, ret_name);
 	if (r == ENOENT)
 		r = lack_of_descriptors(ENOENT);
 	return -r;

@@ -6,6 +6,7 @@
 #include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "daemon/lock.h"
 #include "daemon/reply.h"
 #include "daemon/submit.h"
 
@@ -15,7 +16,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -555,14 +555,15 @@ static int listen_on(struct server *sv, int fd)
 static int lock_path(struct server *sv, const char *path, struct error *e)
 {
 	_cleanup_free_ char *lock = xasprintf("%s.lock", path);
+	int owner = 0, r;
 
 	sv->lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (sv->lock < 0)
 		return error_errno(e, errno, "cannot make %s: create its directory, or set another `socket`", lock);
-	if (flock(sv->lock, LOCK_EX | LOCK_NB) < 0)
-		return error_set(e, ERR_INTERNAL, EBUSY, "another sharesd serves %s: stop it, or set another `socket`",
-				 path);
-	return 0;
+	if ((r = lock_take(sv->lock, &owner)) == -EWOULDBLOCK)
+		return error_set(e, ERR_INTERNAL, EBUSY,
+				 "another sharesd serves %s, pid %d: stop it, or set another `socket`", path, owner);
+	return r < 0 ? error_errno(e, -r, "cannot lock %s", lock) : 0;
 }
 
 static int bind_path(struct server *sv, const char *path, mode_t mode, struct error *e)

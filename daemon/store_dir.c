@@ -2,12 +2,13 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "daemon/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define OTHERS_WRITE (S_IWGRP | S_IWOTH)
@@ -77,28 +78,25 @@ static int open_dir(const char *dir, int *ret, struct error *e)
 	return 0;
 }
 
-static int locked_by_other(int fd, const char *dir, struct error *e)
+static int locked_by_other(int owner, const char *dir, struct error *e)
 {
 	char pid[24] = "";
-	ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
 
-	pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+	if (owner > 0)
+		snprintf(pid, sizeof pid, ", pid %d", owner);
 	return error_set(e, ERR_BUSY, EBUSY,
-			 "another sharesd runs on state_dir \"%s\"%s%s: stop it or set another state_dir", dir,
-			 *pid ? ", pid " : "", pid);
+			 "another sharesd runs on state_dir \"%s\"%s: stop it or set another state_dir", dir, pid);
 }
 
 static int take_lock(int dirfd, const char *dir, int *ret, struct error *e)
 {
 	_cleanup_close_ int fd = openat(dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int owner, r;
 
 	if (fd < 0)
 		return fail(e, errno, "open", dir, "lock");
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? locked_by_other(fd, dir, e) : fail(e, errno, "lock", dir, "lock");
-	/* Only the message above reads it: on a full disk the lock holds without. */
-	if (ftruncate(fd, 0) == 0)
-		dprintf(fd, "%d\n", (int)getpid());
+	if ((r = lock_take(fd, &owner)) < 0)
+		return r == -EWOULDBLOCK ? locked_by_other(owner, dir, e) : fail(e, -r, "lock", dir, "lock");
 	*ret = take_fd(fd);
 	return 0;
 }

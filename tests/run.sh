@@ -158,7 +158,8 @@ add_up() { # FILES..: "P passed, F failed, S skipped"
 }
 
 run() {
-	export LABEL=$1 RUNNER='' CK_VERBOSITY=normal CK_TIMEOUT_MULTIPLIER=${TIMES:-1}
+	# Check's own limit for what sets none is 4 s.
+	export LABEL=$1 RUNNER='' CK_VERBOSITY=normal CK_DEFAULT_TIMEOUT=60 CK_TIMEOUT_MULTIPLIER=${TIMES:-1}
 	local results=$2/$1 build rc=0 begin=$SECONDS
 	build=$(cd "$3" && pwd) || exit 1
 	shift 3

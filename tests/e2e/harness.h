@@ -72,6 +72,8 @@ json_t *client_ask(struct client *c, const char *fmt, ...) __attribute__((format
 void client_shutdown(struct client *c); /* no more sending */
 /* The next line as JSON; NULL at the end of the stream. Fails the test after 30 s. New reference. */
 json_t *client_read(struct client *c);
+/* For one that is dropped, or whose daemon is killed: the stream may end within a line, which is not shown then. */
+void client_may_be_cut(struct client *c);
 
 /* Nothing comes for so long. */
 bool client_quiet(struct client *c, double seconds);

@@ -345,6 +345,7 @@ START_TEST(seq_lasts)
 	fixture_start(f, NULL, (uid_t)-1);
 	for (int round = 0; round < 4; round++) {
 		events = client_new(f);
+		client_may_be_cut(events);
 		json_decref(client_call(events, "subscribe", "{s:I}", "since", (json_int_t)json_array_size(told)));
 		c = client_new(f);
 		if (round == 0)
@@ -441,6 +442,7 @@ START_TEST(too_slow_to_keep_up)
 	fill(f, 9880, 10);
 	fixture_start(f, NULL, (uid_t)-1);
 	slow = client_new(f);
+	client_may_be_cut(slow);
 	watch = client_new(f);
 	c = client_new(f);
 	answer = client_call(watch, "subscribe", "{s:[s]}", "types", "client.dropped");

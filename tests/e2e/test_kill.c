@@ -112,7 +112,7 @@ START_TEST(test_killed_in_a_hook)
 	client_send_request(c, "create_share_instance", create_params());
 	ck_assert_ptr_null(client_read(c));
 	client_free(c);
-	ck_assert(fixture_wait_end(f, 10));
+	ck_assert(fixture_wait_end(f, 60));
 	recorder_script(r, "b", NULL);
 	fixture_start(f, NULL, (uid_t)-1);
 	check_disk(f, key);
@@ -138,24 +138,51 @@ END_TEST
 
 /* ---- stopped ---- */
 
+static void wait_state(const struct fixture *f, const char *object, const char *state)
+{
+	double until = now() + 60;
+	bool found = false;
+
+	while (!found) {
+		_cleanup_json_ json_t *calls = list_all(f, "list_calls", "calls");
+		json_t *c;
+		size_t i;
+
+		json_array_foreach(calls, i, c)
+			found = found || (strcmp(str_at(c, "method"), "create_share_instance") == 0 &&
+					  strcmp(str_at(c, "request_id"), object) == 0 &&
+					  strcmp(str_at(c, "state"), state) == 0);
+		ck_assert_msg(now() < until, "%s is never %s", object, state);
+		nap(0.01);
+	}
+}
+
 /* The running call is finished and answered, the waiting one is refused with nothing changed. */
 START_TEST(test_stop)
 {
-	struct fixture *f = fixture_new("sim \"s\" { latency = 0.6 }\n");
+	struct fixture *f = fixture_new("sim \"s\" { hook_drivers = {\"exec:@DIR@/hold\"} enable_pre_hooks = true }\n");
 	struct client *a, *b;
 	json_int_t id_a, id_b;
 	_cleanup_json_ json_t *ok = NULL, *no = NULL, *share = NULL;
 
+	fixture_program(f, "hold",
+			"#!/bin/sh\n[ \"$2\" = create_share_instance ] || exit 0\n"
+			"while [ ! -e @DIR@/go ]; do sleep 0.01; done\n");
 	fixture_start(f, NULL, (uid_t)-1);
 	a = client_new(f);
 	b = client_new(f);
-	id_a = client_send_request(a, "create_share_instance",
-				   jsonx_pack("{s:s,s:i}", "name", "first", "size_bytes", MIB));
-	nap(0.1);
-	id_b = client_send_request(b, "create_share_instance",
-				   jsonx_pack("{s:s,s:i}", "name", "second", "size_bytes", MIB));
-	nap(0.1);
+	id_a = client_send_request(
+		a, "create_share_instance",
+		jsonx_pack("{s:s,s:i,s:s}", "name", "first", "size_bytes", MIB, "request_id", "first"));
+	wait_state(f, "first", "running");
+	id_b = client_send_request(
+		b, "create_share_instance",
+		jsonx_pack("{s:s,s:i,s:s}", "name", "second", "size_bytes", MIB, "request_id", "second"));
+	wait_state(f, "second", "queued");
 	kill(f->pid, SIGTERM);
+	for (double until = now() + 60; !fixture_log_has(f, "stopping ("); nap(0.01))
+		ck_assert_msg(now() < until, "it does not begin to stop");
+	write_file(fixture_path(f, "go"), "");
 	ok = client_reply(a, id_a);
 	no = client_reply(b, id_b);
 	ck_assert_str_eq(str_at(ok, "result.status"), "available");
@@ -164,7 +191,7 @@ START_TEST(test_stop)
 	ck_assert_ptr_null(client_read(a));
 	client_free(a);
 	client_free(b);
-	ck_assert(fixture_wait_end(f, 10));
+	ck_assert(fixture_wait_end(f, 60));
 	ck_assert(WIFEXITED(f->status) && WEXITSTATUS(f->status) == 0);
 	fixture_start(f, NULL, (uid_t)-1);
 	share = call(f, "get_share", "{s:s}", "share", "first");
@@ -196,7 +223,7 @@ START_TEST(test_stop_in_work)
 	kill(f->pid, SIGTERM);
 	reply = client_reply(c, id);
 	client_free(c);
-	ck_assert(fixture_wait_end(f, 10));
+	ck_assert(fixture_wait_end(f, 60));
 	ck_assert(WIFEXITED(f->status) && WEXITSTATUS(f->status) == 0);
 	fixture_start(f, NULL, (uid_t)-1);
 	check_disk(f, "stopped in long work");
@@ -270,7 +297,7 @@ START_TEST(test_damaged)
 	ck_assert_int_eq(shell(&before, "md5sum <%s/state/sharesd.db 2>&1", f->dir) & 0x7e, 0);
 	unlink(f->log);
 	fixture_spawn(f, NULL, (uid_t)-1);
-	ck_assert_msg(fixture_wait_end(f, 10), "it started with a damaged database");
+	ck_assert_msg(fixture_wait_end(f, 60), "it started with a damaged database");
 	ck_assert_msg(WIFEXITED(f->status) && WEXITSTATUS(f->status) != 0, "it ended with wait status %d", f->status);
 	log = fixture_log(f);
 	ck_assert_msg(strstr(log, damages[_i].says) != NULL && strstr(log, "cannot start") != NULL, "%s", log);

@@ -2,6 +2,7 @@
  * is decided: the rows of harness_sweep_rows.c, as after a kill. */
 #include "base/cleanup.h"
 #include "base/jsonx.h"
+#include "tests/e2e/harness_disk.h"
 #include "tests/e2e/harness_fail.h"
 #include "tests/e2e/harness_halves.h"
 #include "tests/e2e/harness_sweep.h"
@@ -10,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,8 +46,8 @@ static void expect_abort(struct sweep *s)
 	ck_assert_msg(fixture_log_has(s->f, "out of memory"), "%s: the log does not say why", s->where);
 }
 
-/* A connection that is closed need not mean an end, and an end takes its time: asked until one of the two is certain.
- */
+/* An answer need not mean that it lives on, nor a closed connection that it does not, and an end takes its time. This
+ * is answered by both threads, and each has had the effect of what failed in it when it gets there. */
 static bool has_ended(struct sweep *s)
 {
 	double until = now() + 60;
@@ -54,17 +56,45 @@ static bool has_ended(struct sweep *s)
 		struct client *c;
 		_cleanup_json_ json_t *answer = NULL;
 
-		if (fixture_wait_end(s->f, 0.2))
+		if (fixture_wait_end(s->f, 0))
 			return true;
 		c = client_try(s->f);
-		if (!c)
+		if (!c) {
+			nap(0.01);
 			continue;
-		answer = client_ask(c, "{'jsonrpc':'2.0','id':1,'method':'get_service'}");
+		}
+		answer = client_ask(c, "{'jsonrpc':'2.0','id':1,'method':'list_orphans'}");
 		client_free(c);
 		if (answer)
 			return false;
 	}
 	ck_abort_msg("%s: the daemon neither ended nor answers", s->where);
+}
+
+static bool is_busy(const struct fixture *f)
+{
+	_cleanup_json_ json_t *calls = list_all(f, "list_calls", "calls");
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(calls, i, c) {
+		const char *state = str_at(c, "state");
+
+		if (strcmp(state, "queued") == 0 || strcmp(state, "running") == 0 || strcmp(state, "working") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Who asked was cut off, and the call goes on. */
+static void wait_idle(const struct sweep *s)
+{
+	double until = now() + 60;
+
+	while (is_busy(s->f)) {
+		ck_assert_msg(now() < until, "%s: the call has no end", s->where);
+		nap(0.01);
+	}
 }
 
 static void try_at(struct sweep *s, const struct sweep_row *row, struct preload_fail *fail, long at, bool for_good,
@@ -82,13 +112,14 @@ static void try_at(struct sweep *s, const struct sweep_row *row, struct preload_
 	atomic_store(&fail->counting, 0);
 	atomic_store(&fail->fail_at, 0);
 	sweep_take_events(s);
-	if (!reply && has_ended(s)) {
+	if (has_ended(s)) {
 		t->ended++;
 		expect_abort(s);
 		fixture_start(s->f, fail_env(), (uid_t)-1);
 	} else if (reply && json_object_get(reply, "error")) {
 		t->refused++;
 	} else {
+		wait_idle(s);
 		t->done++;
 	}
 	sweep_settle(s, row, reply);

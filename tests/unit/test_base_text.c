@@ -6,8 +6,13 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define KIB      1024ULL
@@ -332,6 +337,66 @@ START_TEST(utf8)
 }
 END_TEST
 
+/* The Nth allocation fails, also within libc. Sanitizers have their own. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
+#define CAN_FAIL 1
+#endif
+#else
+#define CAN_FAIL 1
+#endif
+#endif
+
+#ifdef CAN_FAIL
+void *__libc_malloc(size_t n); /* NOLINT(bugprone-reserved-identifier) */
+
+static int allocations, fail_at;
+
+void *malloc(size_t n)
+{
+	if (++allocations != fail_at)
+		return __libc_malloc(n);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* 0 or 1: found, and no, yes all allocations were to be had; 2: not found. Aborted: an own allocation failed. */
+static _Noreturn void find_with_failure(int n)
+{
+	const struct rlimit no_core = { 0 };
+	uid_t uid;
+	int r;
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	/* What libc needs once for its configuration is none of ours. */
+	(void)getpwnam("daemon");
+	allocations = 0;
+	fail_at = n;
+	r = text_parse_user("daemon", &uid, NULL);
+	_exit(r == 0 && uid == 1 ? allocations < n : 2);
+}
+
+START_TEST(users_are_found_when_memory_is_short)
+{
+	int found = 0;
+
+	for (int n = 1, status = 0; !WIFEXITED(status) || WEXITSTATUS(status) != 1; n++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			find_with_failure(n);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(WIFEXITED(status) || WTERMSIG(status) == SIGABRT, "wait status %d", status);
+		ck_assert_msg(!WIFEXITED(status) || WEXITSTATUS(status) < 2, "not found when allocation %d fails", n);
+		ck_assert_int_lt(n, 1000);
+		found += WIFEXITED(status);
+	}
+	ck_assert_int_gt(found, 2);
+}
+END_TEST
+#endif
+
 int main(void)
 {
 	Suite *s = suite_create("base_text");
@@ -350,6 +415,9 @@ int main(void)
 	tcase_add_test(t, users_and_groups);
 	tcase_add_test(t, prefixes);
 	tcase_add_test(t, utf8);
+#ifdef CAN_FAIL
+	tcase_add_test(t, users_are_found_when_memory_is_short);
+#endif
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

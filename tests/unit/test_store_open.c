@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static struct error e;
 
@@ -74,13 +75,21 @@ static void write_file(const char *path, const void *data, size_t len)
 	ck_assert_int_eq(write(fd, data, len), (ssize_t)len);
 }
 
+static void read_line(const char *path, char *ret, int size)
+{
+	FILE *f = fopen(path, "re");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_nonnull(fgets(ret, size, f));
+	fclose(f);
+}
+
 /* ---- directory and lock ---- */
 
 START_TEST(makes_all_private)
 {
 	struct store *st;
 	char pid[32];
-	FILE *f;
 
 	umask(0);
 	st = open_store(true);
@@ -90,10 +99,8 @@ START_TEST(makes_all_private)
 	ck_assert_uint_eq(mode_of(state_file("sharesd.db-wal")), 0600);
 	ck_assert_uint_eq(mode_of(state_file("sharesd.db-shm")), 0600);
 	ck_assert_uint_eq(mode_of(state_file("lock")), 0600);
-	f = fopen(state_file("lock"), "r");
-	ck_assert_ptr_nonnull(fgets(pid, sizeof pid, f));
+	read_line(state_file("lock"), pid, sizeof pid);
 	ck_assert_int_eq(strtol(pid, NULL, 10), getpid());
-	fclose(f);
 	store_close(st);
 	ck_assert(!exists(state_file("sharesd.db-wal")));
 }
@@ -169,6 +176,35 @@ START_TEST(one_daemon_each)
 	store_close(reader);
 	refused(true, EBUSY, ERR_BUSY, pid);
 	store_close(st);
+	store_close(open_store(true));
+}
+END_TEST
+
+/* What a killed daemon was just starting has a copy of its lock until it is executed. */
+START_TEST(a_lock_that_a_killed_one_left)
+{
+	int ready[2];
+	char pids[2][32];
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		ck_assert_int_eq(pipe(ready), 0);
+		open_store(true);
+		if (fork() == 0) {
+			char c;
+
+			close(ready[1]);
+			/* Until our parent is gone, and a moment longer. */
+			(void)!read(ready[0], &c, 1);
+			nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+			_exit(0);
+		}
+		kill(getpid(), SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	snprintf(pids[0], sizeof pids[0], "%d\n", (int)pid);
+	read_line(state_file("lock"), pids[1], sizeof pids[1]);
+	ck_assert_str_eq(pids[0], pids[1]);
 	store_close(open_store(true));
 }
 END_TEST
@@ -624,6 +660,7 @@ static TCase *directory(void)
 	tcase_add_test(c, things_of_other_users);
 	tcase_add_test(c, one_daemon_each);
 	tcase_add_test(c, a_lock_of_another_process);
+	tcase_add_test(c, a_lock_that_a_killed_one_left);
 	tcase_add_test(c, a_reader_makes_nothing);
 	return c;
 }
