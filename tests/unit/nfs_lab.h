@@ -6,9 +6,9 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "drivers/export/server.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -28,7 +29,6 @@
 enum { A, B, LAB_CLIENTS };
 
 static pid_t lab_client[LAB_CLIENTS];
-static pid_t lab_owner;
 
 /* Exit status of a command line. */
 __attribute__((format(printf, 1, 2))) static inline int lab_shell(const char *fmt, ...)
@@ -70,7 +70,6 @@ static inline pid_t lab_start_client(void)
 /* Before any thread and any fork of the program. */
 static inline void lab_open(void)
 {
-	lab_owner = getpid();
 	ck_assert_msg(unshare(CLONE_NEWNET | CLONE_NEWNS) == 0, "unshare: %s", strerror(errno));
 	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	ck_assert_int_eq(lab_shell("ip link set lo up"), 0);
@@ -94,31 +93,56 @@ static inline void lab_open(void)
 		0);
 }
 
+/* Is it one of the export servers, and in this program's network, where nobody else's are? */
+static inline bool lab_is_server(const char *pid)
+{
+	static const char *const names[] = { "ganesha.nfsd\n", "dbus-daemon\n", NULL };
+	_cleanup_free_ char *comm = xasprintf("/proc/%s/comm", pid), *net = xasprintf("/proc/%s/ns/net", pid);
+	struct stat ours, its;
+	char name[32] = "";
+	FILE *f;
+
+	if (stat("/proc/self/ns/net", &ours) < 0 || stat(net, &its) < 0 || ours.st_ino != its.st_ino)
+		return false;
+	f = fopen(comm, "re");
+	if (f && !fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	if (f)
+		fclose(f);
+	for (const char *const *one = names; *one; one++)
+		if (strcmp(*one, name) == 0)
+			return true;
+	return false;
+}
+
+/* Servers outlive whoever started them, a test that failed too. None of them runs any more. */
+static inline void lab_end_servers(void)
+{
+	DIR *d = opendir("/proc");
+
+	for (const struct dirent *one = readdir(d); one; one = readdir(d)) {
+		pid_t pid = (pid_t)strtol(one->d_name, NULL, 10);
+		int pidfd = pid > 0 && lab_is_server(one->d_name) ? pidfd_open(pid, 0) : -1;
+		struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+		if (pidfd < 0)
+			continue;
+		(void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+		(void)poll(&end, 1, 20000);
+		close(pidfd);
+	}
+	closedir(d);
+}
+
 static inline void lab_close(void)
 {
+	lab_end_servers();
 	for (int i = 0; i < LAB_CLIENTS; i++)
 		if (lab_client[i] > 0) {
 			kill(lab_client[i], SIGKILL);
 			waitpid(lab_client[i], NULL, 0);
 			lab_client[i] = 0;
 		}
-}
-
-/* Ends the servers whose pid files lie in RUNTIME/DIRECTORY; none is fine. */
-static inline void lab_stop(const char *runtime, const char *directory, const char *name)
-{
-	_cleanup_free_ char *path = xasprintf("%s/%s", runtime, directory);
-	struct export_server *s = export_server_new(path, name);
-
-	if (export_server_take_over(s) == 0)
-		ck_assert(export_server_stop(s, 20));
-	export_server_free(s);
-}
-
-static inline void lab_stop_ganesha(const char *runtime)
-{
-	lab_stop(runtime, "ganesha", "ganesha");
-	lab_stop(runtime, "ganesha", "dbus");
 }
 
 /* ---- what a client can do ---- */
@@ -174,6 +198,7 @@ struct lab_libnfs {
 	int (*mount)(void *nfs, const char *server, const char *path);
 	int (*open)(void *nfs, const char *path, int flags, void **fh);
 	int (*pread)(void *nfs, void *fh, uint64_t offset, uint64_t count, void *buffer);
+	int (*pwrite)(void *nfs, void *fh, uint64_t offset, uint64_t count, const void *buffer);
 };
 
 static inline bool lab_load(struct lab_libnfs *n)
@@ -188,26 +213,36 @@ static inline bool lab_load(struct lab_libnfs *n)
 	*(void **)&n->mount = dlsym(lib, "nfs_mount");
 	*(void **)&n->open = dlsym(lib, "nfs_open");
 	*(void **)&n->pread = dlsym(lib, "nfs_pread");
-	return n->init && n->set_version && n->set_timeout && n->mount && n->open && n->pread;
+	*(void **)&n->pwrite = dlsym(lib, "nfs_pwrite");
+	return n->init && n->set_version && n->set_timeout && n->mount && n->open && n->pread && n->pwrite;
 }
 
-static inline void lab_read_on(int client, const char *name, const char *file, struct lab_reads *reads)
+/* In a process of its own: becomes the client, and has the file open. Ends the process where that cannot be. */
+static inline void *lab_open_file(struct lab_libnfs *n, int client, const char *name, const char *file, int flags,
+				  void **ret_fh)
 {
 	_cleanup_free_ char *server = xasprintf("10.99.%d.1", client + 1), *path = xasprintf("/%s", name);
 	_cleanup_free_ char *wanted = xasprintf("/%s", file),
 			    *ns = xasprintf("/proc/%d/ns/net", (int)lab_client[client]);
-	struct lab_libnfs n;
-	void *nfs, *fh;
-	char buffer[64];
 	int fd = open(ns, O_RDONLY | O_CLOEXEC);
+	void *nfs = NULL;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0 || !lab_load(&n) || !(nfs = n.init()))
+	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0 || !lab_load(n) || !(nfs = n->init()))
 		_exit(2);
-	n.set_version(nfs, 4);
-	n.set_timeout(nfs, 30000);
-	if (n.mount(nfs, server, path) != 0 || n.open(nfs, wanted, O_RDONLY, &fh) != 0)
+	n->set_version(nfs, 4);
+	n->set_timeout(nfs, 30000);
+	if (n->mount(nfs, server, path) != 0 || n->open(nfs, wanted, flags, ret_fh) != 0)
 		_exit(3);
+	return nfs;
+}
+
+static inline void lab_read_on(int client, const char *name, const char *file, struct lab_reads *reads)
+{
+	struct lab_libnfs n;
+	void *fh, *nfs = lab_open_file(&n, client, name, file, O_RDONLY, &fh);
+	char buffer[64];
+
 	while (!atomic_load(&reads->stop)) {
 		if (n.pread(nfs, fh, 0, sizeof(buffer), buffer) > 0)
 			atomic_fetch_add(&reads->good, 1);
@@ -257,6 +292,33 @@ static inline void lab_reader_stop(struct lab_reader *r)
 	ck_assert_int_eq(waitpid(r->pid, &status, 0), r->pid);
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	munmap(r->reads, sizeof(*r->reads));
+}
+
+/* Bytes that the client could write into a file that is there, until it was refused more. */
+static inline uint64_t lab_fill(int client, const char *name, const char *file)
+{
+	/* What the library can send in one message. */
+	enum { PIECE = 3072 };
+	uint64_t *written = mmap(NULL, sizeof(*written), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid = fork();
+	uint64_t n_bytes;
+	int status;
+
+	if (pid == 0) {
+		static char piece[PIECE];
+		struct lab_libnfs n;
+		void *fh, *nfs = lab_open_file(&n, client, name, file, O_WRONLY, &fh);
+		int len;
+
+		while ((len = n.pwrite(nfs, fh, *written, PIECE, piece)) > 0)
+			*written += (uint64_t)len;
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "wait status %x", (unsigned)status);
+	n_bytes = *written;
+	munmap(written, sizeof(*written));
+	return n_bytes;
 }
 
 #endif

@@ -177,38 +177,15 @@ static void kill_server(const struct nfs *n, const char *server)
 	}
 }
 
-/* A test that fails ends before it has cleared up: the next one does, and the program at its end. */
-static char (*last_dir)[PATH_MAX];
-
-static void clear_up(const char *of)
-{
-	for (const char *const *run = (const char *const[]){ "run", ODD_RUN, NULL }; *run; run++)
-		lab_stop_ganesha(text("%s/%s", of, *run));
-}
-
-static void lab_setup(void)
-{
-	lab_open();
-	last_dir = mmap(NULL, sizeof(*last_dir), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(last_dir, MAP_FAILED);
-}
-
-static void lab_teardown(void)
-{
-	clear_up(*last_dir);
-	lab_close();
-}
-
 static void setup_nfs(void)
 {
-	clear_up(*last_dir);
+	lab_end_servers();
 	setup();
-	snprintf(*last_dir, sizeof(*last_dir), "%s", dir);
 }
 
 static void teardown_nfs(void)
 {
-	clear_up(dir);
+	lab_end_servers();
 	while (shell_status(text("grep -F '%s' /proc/self/mountinfo | cut -d' ' -f5 | tac | "
 				 "while read -r m; do umount -l \"$(printf %%b \"$m\")\"; done; ! grep -qF '%s' "
 				 "/proc/self/mountinfo",
@@ -752,7 +729,7 @@ START_TEST(cannot_start)
 	shell("mount --bind /dev/null /usr/bin/ganesha.nfsd");
 	start_fails("", "apt-get install nfs-ganesha nfs-ganesha-vfs");
 	shell("umount /usr/bin/ganesha.nfsd; mount --bind /dev/null /usr/bin/dbus-daemon");
-	lab_stop_ganesha(text("%s/run", dir));
+	lab_end_servers();
 	start_fails("", "dbus-daemon is not installed: apt-get install dbus");
 	shell("umount /usr/bin/dbus-daemon; mount --bind /bin/false /usr/bin/dbus-daemon");
 	start_fails("", "dbus-daemon ended when it was started");
@@ -887,7 +864,7 @@ int main(void)
 	suite_add_tcase(suite, plain);
 	if (skip_unless_root("export_ganesha"))
 		goto run;
-	tcase_add_unchecked_fixture(tc, lab_setup, lab_teardown);
+	tcase_add_unchecked_fixture(tc, lab_open, lab_close);
 	tcase_add_checked_fixture(tc, setup_nfs, teardown_nfs);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, levels);
