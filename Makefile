@@ -87,7 +87,7 @@ COVERING := test_base_jsonx test_base_text test_conf test_conf_syntax test_conf_
             test_store_values test_hooks_exec test_hooks_coproc test_hooks_runner test_socket test_socket_calls
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo test asan tsan fuzz test-upstream lint golden format bench bench-exports soak soak-hooks install install-built \
+.PHONY: help all deps demo demo-nfs test asan tsan fuzz test-upstream lint golden format bench bench-exports soak soak-hooks install install-built \
 	uninstall clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
@@ -113,6 +113,10 @@ deps: ## installs the Debian packages that are missing (apt-get, as root or by s
 demo: deps ## builds, and shows what sharesd does, step by step
 	+@$(SUB) all
 	@tests/demo.sh $(O)
+
+demo-nfs: deps ## the same over NFS: a btrfs on a loop device, two clients, access rules, a server that is killed (root)
+	+@$(SUB) all
+	@tests/demo-nfs.sh $(O)
 
 test: deps ## all tests: as built, under ASan and UBSan, fuzzing, under TSan, then lint; one summary
 	@rm -rf $(RESULTS); failed=; \

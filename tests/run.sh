@@ -58,7 +58,7 @@ one() {
 	failed=$(count_of "$out" Failures)
 	errors=$(count_of "$out" Errors)
 	failed=$((${failed:-0} + ${errors:-0}))
-	if [ "$name" = demo.sh ]; then
+	if [[ $name == demo*.sh ]]; then
 		checks=1 failed=$((rc != 0))
 	elif [ -z "$checks" ]; then
 		checks=1 failed=1
@@ -172,6 +172,7 @@ run() {
 		xargs -P "${JOBS:-3}" -I{} bash "$0" one "$results" {}
 	again "$results" "$build"
 	one "$results/demo.sh" "$here/demo.sh" "$build"
+	[ "$LABEL" != plain ] || one "$results/demo-nfs.sh" "$here/demo-nfs.sh" "$build"
 	printf '%s: ' "$LABEL"
 	add_up "$results"/*.count || rc=1
 	printf '%s: %d s\n' "$LABEL" $((SECONDS - begin))
