@@ -189,6 +189,7 @@ static bool is_used(const struct conf *c, const char *hook)
 static void check_network(const struct checked *s, struct fault_list *faults)
 {
 	const struct value *v = layer_find(&s->body->own, "addresses"), *gateway = layer_find(&s->body->own, "gateway");
+	struct address router;
 	for (size_t i = 0; v && i < v->n; i++) {
 		struct address_range range;
 		_cleanup_free_ char *reason = NULL, *shown = fault_shown(v->list[i]);
@@ -196,7 +197,7 @@ static void check_network(const struct checked *s, struct fault_list *faults)
 			fault_add(faults, v->line, s->raw, "addresses",
 				  "\"%s\" %s; write \"192.0.2.10-192.0.2.50/24\" or \"2001:db8::5/64\"", shown, reason);
 	}
-	if (gateway && *gateway->text && !address_is_valid(gateway->text)) {
+	if (gateway && *gateway->text && (strchr(gateway->text, '/') || address_parse(gateway->text, &router) < 0)) {
 		_cleanup_free_ char *shown = fault_shown(gateway->text);
 		fault_add(faults, gateway->line, s->raw, "gateway", "\"%s\" is no address; write one, or leave it out",
 			  shown);

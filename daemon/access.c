@@ -1,5 +1,6 @@
 #include "daemon/access.h"
 
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
@@ -7,7 +8,6 @@
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -19,39 +19,17 @@ static int bad_address(struct error *e, const char *to, const char *why)
 			   to, why);
 }
 
-static bool has_host_bits(const unsigned char *addr, size_t bytes, unsigned long prefix)
-{
-	for (size_t bit = prefix; bit < bytes * 8; bit++)
-		if (addr[bit / 8] & (0x80 >> (bit % 8)))
-			return true;
-	return false;
-}
-
 static int canonical_ip(const char *to, char **ret, struct error *e)
 {
-	unsigned char addr[16];
-	char host[64], text[INET6_ADDRSTRLEN];
-	const char *slash = strchr(to, '/');
-	size_t n = slash ? (size_t)(slash - to) : strlen(to);
-	int family = memchr(to, ':', n) ? AF_INET6 : AF_INET;
-	unsigned long bits = family == AF_INET6 ? 128 : 32, prefix = bits;
-	char *end;
+	char text[ADDRESS_TEXT];
+	struct address a;
+	int r = address_parse_exact(to, &a);
 
-	if (n >= sizeof host)
-		return bad_address(e, to, "is no address");
-	memcpy(host, to, n);
-	host[n] = '\0';
-	if (inet_pton(family, host, addr) != 1)
-		return bad_address(e, to, "is no address");
-	if (slash) {
-		prefix = strtoul(slash + 1, &end, 10);
-		if (slash[1] < '0' || slash[1] > '9' || *end || prefix > bits)
-			return bad_address(e, to, "has no valid prefix length");
-	}
-	if (has_host_bits(addr, bits / 8, prefix))
+	if (r == -ERANGE)
 		return bad_address(e, to, "has host bits set beyond its prefix");
-	inet_ntop(family, addr, text, sizeof text);
-	*ret = prefix == bits ? xstrdup(text) : xasprintf("%s/%lu", text, prefix);
+	if (r < 0)
+		return bad_address(e, to, "is no address, or has a prefix length that cannot be");
+	*ret = xstrdup(address_format(&a, text));
 	return 0;
 }
 

@@ -3,8 +3,8 @@
 #ifndef DRIVERS_EXPORT_GANESHA_RULES_H
 #define DRIVERS_EXPORT_GANESHA_RULES_H
 
+#include "base/address.h"
 #include "drivers/driver.h"
-#include "drivers/export/address.h"
 
 #include <stdio.h>
 
