@@ -47,6 +47,9 @@ PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $
 PYTHON   := $(shell find hooks/python -name '*.py')
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
 E2E      := $(patsubst tests/e2e/%.c,$(O)/tests/%,$(wildcard tests/e2e/test_*.c))
+# What every driver must do: the same cases for all, with a conf file and a program that knows the storage for each.
+CONFORM  := $(O)/tests/test_conformance
+PLACES   := $(patsubst %,$(O)/%,$(wildcard tests/conformance/*.conf tests/conformance/*.place))
 # Written in Python; they look at no compiled code, so the sanitizers have no use for them.
 PYTESTS  := $(O)/tests/test_python
 TEST_LIB := $(patsubst %.c,$(O)/%.o,$(wildcard tests/e2e/harness*.c))
@@ -59,7 +62,7 @@ OPENRPC  := $(O)/openrpc.json $(O)/tests/golden.json
 BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
 SOAK     := $(O)/tests/soak/soak $(O)/tests/soak/fates
 FUZZ     := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
-DIRS     := $(ROOMS) hooks/http tests/unit tests/e2e tests/bench tests/soak tests/fuzz tests/plugins
+DIRS     := $(ROOMS) hooks/http tests/unit tests/e2e tests/bench tests/soak tests/fuzz tests/plugins tests/conformance
 FORMATTED := $(wildcard $(addsuffix /*.[ch],$(DIRS) hooks/examples))
 # OURS: without the tests themselves, to keep `make test` short; `make lint` looks at all.
 # What `make test` runs under ThreadSanitizer: the programs in which both threads are busy; `make tsan` runs all.
@@ -171,12 +174,17 @@ soak-hooks: deps ## RUNS=10000 hook runs of mixed fates, and what is left of the
 	+@$(SUB) all $(SOAK)
 	@$(O)/tests/soak/fates $(O) $(RUNS)
 
+.PHONY: conformance
+conformance: deps ## DRIVER=name CONF=file [PLACE=program]: does a driver of your own do what a driver must? (root)
+	+@$(SUB) all $(CONFORM)
+	@DRIVER="$(DRIVER)" CONF="$(abspath $(CONF))" PLACE="$(abspath $(PLACE))" $(CONFORM)
+
 stage-plain:
 	+@$(SUB) everything
-	@tests/run.sh run plain $(RESULTS) $(O) $(HEAVY) $(filter-out $(HEAVY),$(notdir $(E2E) $(UNIT) $(PYTESTS)))
+	@tests/run.sh run plain $(RESULTS) $(O) $(HEAVY) $(filter-out $(HEAVY),$(notdir $(E2E) $(CONFORM) $(UNIT) $(PYTESTS)))
 stage-asan:
 	+@$(SUB) $(ASAN) everything
-	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(filter-out $(PLAIN) $(if $(OURS),$(HEAVY)),$(notdir $(E2E) $(UNIT)))
+	@TIMES=4 tests/run.sh run asan $(RESULTS) $(O)/asan $(filter-out $(PLAIN) $(if $(OURS),$(HEAVY)),$(notdir $(E2E) $(CONFORM) $(UNIT)))
 stage-tsan:
 	+@$(SUB) $(TSAN) everything
 	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(or $(TSAN_TESTS),$(filter-out $(PLAIN),$(notdir $(E2E) $(UNIT))))
@@ -192,7 +200,7 @@ stage-lint:
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }
 
-everything: $(PROGRAMS) $(MANUALS) $(UNITS) $(OPENRPC) $(UNIT) $(E2E) $(PYTESTS) $(TEST_SO) $(BENCH) $(SOAK)
+everything: $(PROGRAMS) $(MANUALS) $(UNITS) $(OPENRPC) $(UNIT) $(E2E) $(CONFORM) $(PYTESTS) $(TEST_SO) $(BENCH) $(SOAK)
 tidy: $(TIDY)
 fuzz-programs: $(FUZZ)
 covering: $(FUZZ) $(PROGRAMS) $(TEST_SO) $(addprefix $(O)/tests/,$(COVERING))
@@ -273,6 +281,13 @@ $(E2E): $(O)/tests/%: $(O)/tests/e2e/%.o $(TEST_LIB) $(O)/libsharesd.a
 	@mkdir -p $(@D)
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) $(CHECK_LIBS)
+$(CONFORM): $(O)/tests/conformance/test_conformance.o $(O)/tests/conformance/conformance.o $(TEST_LIB) $(O)/libsharesd.a | $(OPENRPC) \
+		$(PLACES) $(O)/tests/plugins/driver_bare.so
+	@echo "  LD $@"
+	@$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $^ $(PKG_LIBS) $(CHECK_LIBS)
+$(PLACES): $(O)/%: %
+	@mkdir -p $(@D)
+	@cp -p $< $@
 # What a target has of its own in place of the program's: no log, a client that counts as one, processes without programs.
 # Client and daemon have functions of the same names, so a target has one of the two.
 FUZZ_WRAP = log_at log_record
