@@ -7,6 +7,10 @@
 
 #include <btrfsutil.h>
 #include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+enum { ASK_AGAIN_NS = 20000000 };
 
 /* libbtrfsutil says which step failed; errno says why. */
 static int failed(enum btrfs_util_error step, struct error *e, const char *doing, const char *what)
@@ -153,12 +157,63 @@ int btrfs_volume_remove(int fd, const char *what, struct error *e)
 	return n < 0 ? error_errno(e, -n, "cannot remove the subvolume of %s", what) : 0;
 }
 
-int btrfs_volume_commit(int fd)
+/* ---- commit ---- */
+
+/* The kernel's own thread commits what start_sync asks for. Where it is just about to fall asleep it does not hear
+ * that, and would only commit when its interval is over, after 30 s: so it is asked again until it is done. */
+struct asking {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool done;
+	int fd;
+};
+
+static void *ask_again(void *data)
+{
+	struct asking *a = data;
+	struct timespec until;
+
+	pthread_mutex_lock(&a->lock);
+	while (!a->done) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += ASK_AGAIN_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_cond_clockwait(&a->changed, &a->lock, CLOCK_MONOTONIC, &until) == 0 || a->done)
+			continue;
+		pthread_mutex_unlock(&a->lock);
+		(void)btrfs_util_start_sync_fd(a->fd, NULL);
+		pthread_mutex_lock(&a->lock);
+	}
+	pthread_mutex_unlock(&a->lock);
+	return NULL;
+}
+
+static int commit(int fd)
 {
 	uint64_t transaction;
 
-	crash_step("btrfs: commit");
 	if (btrfs_util_start_sync_fd(fd, &transaction) || btrfs_util_wait_sync_fd(fd, transaction))
 		return errno ? -errno : -EIO;
 	return 0;
+}
+
+int btrfs_volume_commit(int fd)
+{
+	struct asking a = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .fd = fd };
+	pthread_t thread;
+	bool asks;
+	int r;
+
+	crash_step("btrfs: commit");
+	asks = pthread_create(&thread, NULL, ask_again, &a) == 0;
+	r = commit(fd);
+	if (asks) {
+		pthread_mutex_lock(&a.lock);
+		a.done = true;
+		pthread_cond_signal(&a.changed);
+		pthread_mutex_unlock(&a.lock);
+		pthread_join(thread, NULL);
+	}
+	return r;
 }
