@@ -262,6 +262,22 @@ static int check_sight(const struct task *t, struct error *e)
 		t->place);
 }
 
+/* Ganesha takes an export whose files it cannot open, and then says no to every client. */
+static int check_handles(const struct task *t, struct error *e)
+{
+	int r = mount_check_handles(t->place);
+
+	if (r == -EOPNOTSUPP)
+		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
+				 "%s cannot be exported over NFS, for its file system has no file handles", t->x->path);
+	if (r == -EPERM && t->g->server)
+		return error_set(e, ERR_BACKEND_DOWN, EPERM,
+				 "NFS-Ganesha may not open files by handle: it and sharesd, which starts it, need "
+				 "CAP_DAC_READ_SEARCH "
+				 "and the system call open_by_handle_at");
+	return 0;
+}
+
 /* Ganesha has the block: does it also have what the block says? */
 static int verify(const struct task *t, struct error *e)
 {
@@ -332,6 +348,8 @@ static int put_task(struct task *t, struct error *e)
 	if (r < 0)
 		return r;
 	r = check_sight(t, e);
+	if (r == 0)
+		r = check_handles(t, e);
 	if (r == 0)
 		r = tell(t, e);
 	if (r == 0)

@@ -212,6 +212,19 @@ int mount_bind(const char *dir, const char *backend, const char *id, const char 
 	return r < 0 ? error_errno(e, -r, "cannot mount %s at %s", path, place) : 0;
 }
 
+int mount_check_handles(const char *place)
+{
+	_cleanup_close_ int fd = open(place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), again = -1;
+	_cleanup_free_ struct file_handle *handle = xcalloc(1, sizeof(*handle) + MAX_HANDLE_SZ);
+	int mount_id;
+
+	handle->handle_bytes = MAX_HANDLE_SZ;
+	if (fd < 0 || name_to_handle_at(fd, "", handle, &mount_id, AT_EMPTY_PATH) < 0)
+		return -errno;
+	again = open_by_handle_at(fd, handle, O_PATH | O_CLOEXEC);
+	return again < 0 ? -errno : 0;
+}
+
 static int unmount(const char *place)
 {
 	double deadline = text_monotonic() + BUSY_LIMIT;

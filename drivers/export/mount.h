@@ -27,6 +27,9 @@ int mount_look(const char *dir, const char *backend, const char *id, const char 
 bool mount_is_there(const char *place);
 /* Mounts `path` there, where nothing is mounted. */
 int mount_bind(const char *dir, const char *backend, const char *id, const char *path, struct error *e);
+/* Can files there be opened by handle, as an NFS server does? -EOPNOTSUPP: the file system has none (overlayfs, FUSE);
+ * -EPERM: we may not, nor what we start. */
+int mount_check_handles(const char *place);
 /* Nothing is mounted there any more, and the place is gone. Nothing there is success. Who still uses it keeps what he
  * has open: others do not come in. */
 int mount_remove(const char *dir, const char *backend, const char *id, struct error *e);

@@ -1,10 +1,12 @@
 #include "drivers/export/server.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/process_launch.h"
 #include "base/text.h"
+#include "drivers/export/server_scope.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,6 +219,12 @@ int export_server_start(struct export_server *s, const char *const *argv, const 
 	r = write_down(dirfd, s->name, l.pid);
 	if (r < 0)
 		return error_errno(e, -r, "cannot write %s/%s.pid", s->directory, s->name);
+	/* Else it goes on until our unit is stopped: better than not at all. */
+	r = export_server_scope(s->name, l.pid);
+	if (r < 0)
+		log_warning(
+			"the server %s gets no unit of its own, and so ends when the unit of sharesd is stopped: %s",
+			s->name, strerror(-r));
 	r = process_launch_go(&l, argv[0], e);
 	if (r < 0)
 		return r;

@@ -1,7 +1,8 @@
 /* A supervised server: a program of somebody else's that we start, that outlives us, and that whoever comes after us
  * finds again. Its directory is private (root's, 0700) and holds NAME.pid, by which it is found, and NAME.log, what it
  * printed. A pid file names the process by number, time of start and boot, so another with its number is not taken for
- * it; it is written before the program runs, so none runs that nobody knows. One thread at a time. */
+ * it; it is written before the program runs, so none runs that nobody knows. Where systemd runs it gets a unit of its
+ * own (server_scope.h). One thread at a time. */
 #ifndef DRIVERS_EXPORT_SERVER_H
 #define DRIVERS_EXPORT_SERVER_H
 

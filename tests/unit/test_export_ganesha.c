@@ -533,6 +533,15 @@ START_TEST(no_way_out)
 	put(&n, &x, RULES(rule_of(RULE_1, A_IS, "ro", NULL)));
 	ck_assert(can_read(A, "photos", "f", "one") && !can_read(A, "photos", "sub/f", "other"));
 	shell("umount '%s/data/photos/sub'", dir);
+	/* Where files cannot be opened by handle no client would get anything. */
+	if (shell_status(text(
+		    "cd '%s' && mkdir u w m && mount -t overlay o -o lowerdir=data,upperdir=u,workdir=w m 2>/dev/null",
+		    dir)) != 0)
+		return;
+	x.path = text("%s/m/photos", dir);
+	if (mount_check_handles(x.path) == -EOPNOTSUPP)
+		put_fails(&n, &x, ERR_NOT_SUPPORTED, "has no file handles");
+	shell("umount '%s/m'", dir);
 }
 END_TEST
 
