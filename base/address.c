@@ -88,6 +88,17 @@ const char *address_format(const struct address *a, char ret[ADDRESS_TEXT])
 	return ret;
 }
 
+bool address_holds(const struct address *net, const struct address *a)
+{
+	struct address part = *a;
+
+	if (net->family != a->family || net->prefix > a->prefix)
+		return false;
+	part.prefix = net->prefix;
+	cut(&part);
+	return memcmp(part.bytes, net->bytes, sizeof(part.bytes)) == 0;
+}
+
 int address_compare(const struct address *a, const struct address *b)
 {
 	if (a->family != b->family)

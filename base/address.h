@@ -22,6 +22,8 @@ int address_parse_exact(const char *text, struct address *ret);
 const char *address_format(const struct address *a, char ret[ADDRESS_TEXT]);
 /* Is it one host? */
 bool address_is_host(const struct address *a);
+/* Is all of `a` in `net`? */
+bool address_holds(const struct address *net, const struct address *a);
 /* For sorting: the narrower first, so that of all that hold an address the first is the most specific one. 0: equal. */
 int address_compare(const struct address *a, const struct address *b);
 

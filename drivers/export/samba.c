@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/syscall.h>
@@ -153,6 +154,12 @@ static int look(struct samba *s, struct error *e)
 	return 0;
 }
 
+/* The registry of the system's Samba is everybody's: it may have changed since. */
+static int look_where_due(struct samba *s, struct error *e)
+{
+	return s->server && s->shares ? 0 : look(s, e);
+}
+
 static bool is_lost(void *exporter)
 {
 	struct samba *s = exporter;
@@ -193,67 +200,103 @@ static json_t *find_id(const struct samba *s, const char *id, const char **ret_n
 	return NULL;
 }
 
+static int refuse_name(const struct export *x, const char *there, const char *place, struct error *e)
+{
+	error_set(e, ERR_ALREADY_EXISTS, EEXIST,
+		  place ? "\"%s\": %s has a share \"%s\" of somebody else's: choose another name"
+			: "\"%s\"%s and the share \"%s\" are one name over SMB, which does not tell small letters from "
+			  "capital ones: choose another",
+		  x->name, place ? place : "", there);
+	error_add(e, "param", json_string("name"));
+	return -EEXIST;
+}
+
+/* What the system's conf file says wins over its registry. */
+static int need_name_in_file(const struct export *x, struct error *e)
+{
+	_cleanup_json_ json_t *shares = NULL;
+	const char *name;
+	json_t *share;
+	int r = samba_shares(NULL, &shares, e);
+
+	if (r < 0)
+		return r;
+	json_object_foreach(shares, name, share)
+		if (strcasecmp(name, x->name) == 0)
+			return refuse_name(x, name, "Samba's conf file", e);
+	return 0;
+}
+
 static int need_name(const struct samba *s, const struct export *x, struct error *e)
 {
 	const char *name, *id;
 	json_t *there = find(s, x->name, &name);
 
 	if (!there)
-		return 0;
+		return s->server ? 0 : need_name_in_file(x, e);
 	id = samba_share_id(there);
 	if (id && strcmp(id, x->id) == 0)
 		return 0;
-	error_set(e, ERR_ALREADY_EXISTS, EEXIST,
-		  id ? "\"%s\" and the share \"%s\" are one name over SMB, which does not tell small letters from "
-		       "capital "
-		       "ones: choose another"
-		     : "\"%s\": Samba's registry has a share \"%s\" of somebody else's: choose another name",
-		  x->name, name);
-	error_add(e, "param", json_string("name"));
-	return -EEXIST;
+	return refuse_name(x, name, id ? NULL : "Samba's registry", e);
 }
 
 /* ---- live sessions ---- */
 
-/* The server processes of those who wrote and may only read now: they come again with what they may. */
-static int close_lowered(const struct samba *s, const char *name, const json_t *was, const json_t *now, struct error *e)
+/* A server that is gone took its sessions along. */
+static int control(struct samba *s, const char *process, const char *what, const char *name, struct error *e)
+{
+	int r = samba_control(conf_of(s), process, what, name, e);
+
+	if (r == 0 || !is_lost(s))
+		return r;
+	error_clear(e);
+	return 0;
+}
+
+/* Of a client that has left meanwhile nothing is to be closed. */
+static int close_session(struct samba *s, const char *pid, const char *name, struct error *e)
+{
+	int r = control(s, pid, "close-share", name, e);
+
+	if (r == 0 || kill((pid_t)strtol(pid, NULL, 10), 0) == 0 || errno != ESRCH)
+		return r;
+	error_clear(e);
+	return 0;
+}
+
+/* Samba looks again at its users when told to, but not at addresses, and not at files that are open for writing: those
+ * whom that concerns are cut off one by one, and come again with what they may. */
+static int cut_off_some(struct samba *s, const char *name, const json_t *was, const json_t *now, struct error *e)
 {
 	_cleanup_json_ json_t *sessions = NULL;
 	json_t *one;
 	size_t i;
 	int r;
 
-	if (!jsonx_str(was, "write list") ||
-	    json_equal(json_object_get(was, "write list"), json_object_get(now, "write list")))
-		return 0;
-	if ((r = samba_sessions(conf_of(s), name, &sessions, e)) < 0)
+	if ((r = control(s, "smbd", "close-denied-share", name, e)) < 0 ||
+	    (r = samba_sessions(conf_of(s), name, &sessions, e)) < 0)
 		return r;
 	json_array_foreach(sessions, i, one) {
-		const char *user = jsonx_str(one, "user"), *pid = jsonx_str(one, "pid");
+		const char *pid = jsonx_str(one, "pid");
 
-		if (user && pid && samba_share_lowers(was, now, user) &&
-		    (r = samba_control(conf_of(s), pid, "close-share", name, e)) < 0)
+		if (pid && samba_share_takes_from(was, now, jsonx_str(one, "user"), jsonx_str(one, "machine")) &&
+		    (r = close_session(s, pid, name, e)) < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int cut_off(const struct samba *s, const char *name, const json_t *was, const json_t *now, struct error *e)
+static int cut_off(struct samba *s, const char *name, const json_t *was, const json_t *now, struct error *e)
 {
-	int r;
-
 	switch (samba_share_loss(was, now)) {
-	case LOSS_ALL_DENIED:
-	case LOSS_ALL_LOWERED:
-		return samba_control(conf_of(s), "smbd", "close-share", name, e);
-	case LOSS_SOME_DENIED:
-		if ((r = samba_control(conf_of(s), "smbd", "close-denied-share", name, e)) < 0)
-			return r;
-		break;
+	case LOSS_ALL:
+		return control(s, "smbd", "close-share", name, e);
+	case LOSS_SOME:
+		return cut_off_some(s, name, was, now, e);
 	case LOSS_NONE:
 		break;
 	}
-	return close_lowered(s, name, was, now, e);
+	return 0;
 }
 
 /* Who loses access is cut off after the registry has changed; a mark remembers it, should we die in between. */
@@ -278,7 +321,7 @@ static void unmark(const struct samba *s, const char *name)
 }
 
 /* What was left of cutting off is done for all who are on the share. */
-static int cut_off_marked(const struct samba *s, struct error *e)
+static int cut_off_marked(struct samba *s, struct error *e)
 {
 	_cleanup_closedir_ DIR *d = opendir(s->dir);
 	const struct dirent *entry;
@@ -288,15 +331,14 @@ static int cut_off_marked(const struct samba *s, struct error *e)
 
 		if (!text_starts_with(entry->d_name, "cut."))
 			continue;
-		if ((r = samba_control(conf_of(s), "smbd", "close-share", entry->d_name + 4, e)) < 0)
+		if ((r = control(s, "smbd", "close-share", entry->d_name + 4, e)) < 0)
 			return r;
 		unmark(s, entry->d_name + 4);
 	}
 	return 0;
 }
 
-static int cut_off_and_unmark(const struct samba *s, const char *name, const json_t *was, const json_t *now,
-			      struct error *e)
+static int cut_off_and_unmark(struct samba *s, const char *name, const json_t *was, const json_t *now, struct error *e)
 {
 	int r = cut_off(s, name, was, now, e);
 
@@ -357,12 +399,12 @@ static int put(void *exporter, const struct export *x, const struct driver_rule 
 	json_t *there;
 	int r;
 
-	if ((r = samba_share_check(x, e)) < 0 || (!s->shares && (r = look(s, e)) < 0) || (r = need_name(s, x, e)) < 0)
+	if ((r = samba_share_check(x, e)) < 0 || (r = look_where_due(s, e)) < 0 || (r = need_name(s, x, e)) < 0)
 		return r;
 	if (has_user_rule(rules, n) && (r = samba_users(conf_of(s), &users, e)) < 0)
 		return r;
-	share = samba_share_make(x, rules, n, users, results);
 	there = find_id(s, x->id, &name);
+	share = samba_share_make(x, rules, n, users, there, results);
 	return there && json_equal(there, share) ? 0 : import(s, x, share, e);
 }
 
@@ -373,7 +415,7 @@ static int remove_export(void *exporter, const struct export *x, struct error *e
 	const char *found;
 	int r;
 
-	if (!s->shares && (r = look(s, e)) < 0)
+	if ((r = look_where_due(s, e)) < 0)
 		return r;
 	if (!find_id(s, x->id, &found))
 		return 0;
@@ -385,7 +427,7 @@ static int remove_export(void *exporter, const struct export *x, struct error *e
 		return r;
 	crash_step("samba: removed a share");
 	json_object_del(s->shares, name);
-	if ((r = samba_control(conf_of(s), "smbd", "close-share", name, e)) == 0)
+	if ((r = control(s, "smbd", "close-share", name, e)) == 0)
 		unmark(s, name);
 	return r;
 }
@@ -421,33 +463,44 @@ static bool is_below(const char *path, const char *above)
 	return strncmp(path, above, n) == 0 && (path[n] == '/' || path[n] == '\0' || (n == 1 && *above == '/'));
 }
 
-/* Whatever smbd serves it: the distribution's is looked at in both modes. */
-static int find_foreign(void *exporter, const char *path, char **ret, struct error *e)
+/* The one of these shares, which is not ours, that has to do with this directory: text for people, or NULL. */
+static char *find_path(json_t *shares, const char *real)
 {
-	_cleanup_free_ char *real = realpath(path, NULL), *program = NULL;
-	_cleanup_json_ json_t *shares = NULL;
 	const char *name;
 	json_t *share;
-	int r;
 
-	(void)exporter;
-	if (!real)
-		return error_errno(e, errno, "cannot look at %s", path);
-	if (access("/etc/samba/smb.conf", R_OK) < 0)
-		return 0;
-	if ((r = samba_find_program("testparm", &program, e)) < 0 || (r = samba_shares(NULL, &shares, e)) < 0)
-		return r;
 	json_object_foreach(shares, name, share) {
 		const char *at = jsonx_str(share, "path"), *printable = jsonx_str(share, "printable");
 		_cleanup_free_ char *there = at && *at == '/' ? realpath(at, NULL) : NULL;
 
 		if (!there || samba_share_id(share) || (printable && strcasecmp(printable, "yes") == 0))
 			continue;
-		if (is_below(real, there) || is_below(there, real)) {
-			*ret = xasprintf("the share [%s] of Samba, which is %s", name, there);
-			return 0;
-		}
+		if (is_below(real, there) || is_below(there, real))
+			return xasprintf("the share [%s] of Samba, which is %s", name, there);
 	}
+	return NULL;
+}
+
+/* Whatever smbd serves it: the distribution's conf file is looked at in both modes. */
+static int find_foreign(void *exporter, const char *path, char **ret, struct error *e)
+{
+	struct samba *s = exporter;
+	_cleanup_free_ char *real = realpath(path, NULL), *found = NULL;
+	_cleanup_json_ json_t *shares = NULL;
+	int r;
+
+	if (!real)
+		return error_errno(e, errno, "cannot look at %s", path);
+	if ((r = look(s, e)) < 0)
+		return r;
+	found = find_path(s->shares, real);
+	if (!found && access("/etc/samba/smb.conf", R_OK) == 0) {
+		if ((r = samba_shares(NULL, &shares, e)) < 0)
+			return r;
+		found = find_path(shares, real);
+	}
+	if (found)
+		*ret = take_ptr(found);
 	return 0;
 }
 

@@ -17,7 +17,9 @@
 #include <sys/stat.h>
 
 /* Seconds until it answers; it takes a fraction of one. */
-#define LIMIT 25.0
+#define LIMIT      25.0
+#define STOP_LIMIT 5.0
+#define CONF_MAX   65536
 /* Where Debian's Samba keeps who may come in. */
 #define SYSTEM_CONF "/etc/samba/smb.conf"
 
@@ -126,15 +128,15 @@ static int find_passdb(const struct samba_server *s, char **ret, struct error *e
 	return 0;
 }
 
-static int write_conf(const struct samba_server *s, struct error *e)
+/* Owned by the caller. */
+static int make_conf(const struct samba_server *s, char **ret, struct error *e)
 {
-	_cleanup_free_ char *passdb = NULL, *text = NULL;
-	_cleanup_close_ int dir = -1;
+	_cleanup_free_ char *passdb = NULL;
 	int r = find_passdb(s, &passdb, e);
 
 	if (r < 0)
 		return r;
-	text = xasprintf(
+	*ret = xasprintf(
 		"# Made anew by sharesd at each start of its smbd.\n[global]\n"
 		"\tserver role = standalone server\n\tsmb ports = %lld\n\tdisable netbios = yes\n"
 		"\tlock directory = %s/lock\n\tcache directory = %s/cache\n\tpid directory = %s/pid\n"
@@ -146,10 +148,22 @@ static int write_conf(const struct samba_server *s, struct error *e)
 		"\tinclude = registry\n\tregistry shares = yes\n",
 		(long long)settings_int(s->settings, "samba_port"), s->run, s->run, s->run, s->run, s->state, s->state,
 		passdb, s->run);
-	dir = path_open_root(s->run);
-	if (dir < 0)
-		return error_errno(e, -dir, "cannot open %s", s->run);
-	r = path_write_file(dir, "smb.conf", text, strlen(text), 0600);
+	return 0;
+}
+
+static bool conf_is(const struct samba_server *s, const char *text)
+{
+	_cleanup_close_ int dir = path_open_root(s->run);
+	_cleanup_free_ char *there = NULL;
+
+	return dir >= 0 && path_read_file(dir, "smb.conf", CONF_MAX, &there, NULL) == 0 && strcmp(there, text) == 0;
+}
+
+static int write_conf(const struct samba_server *s, const char *text, struct error *e)
+{
+	_cleanup_close_ int dir = path_open_root(s->run);
+	int r = dir < 0 ? dir : path_write_file(dir, "smb.conf", text, strlen(text), 0600);
+
 	return r < 0 ? error_errno(e, -r, "cannot write %s", s->conf) : 0;
 }
 
@@ -238,14 +252,21 @@ static int launch(struct samba_server *s, struct error *e)
 
 int samba_server_start(struct samba_server *s, struct error *e)
 {
-	_cleanup_free_ char *program = NULL;
+	_cleanup_free_ char *program = NULL, *conf = NULL;
+	bool running;
 	int r;
 
 	/* Before anything is made: all of it is in one package. */
 	if ((r = samba_find_program("net", &program, e)) < 0 || (r = make_directories(s, e)) < 0)
 		return r;
-	if (export_server_is_alive(s->smbd) || export_server_take_over(s->smbd) == 0)
+	if ((r = make_conf(s, &conf, e)) < 0)
+		return r;
+	running = export_server_take_over(s->smbd) == 0;
+	/* Its port or its passdb may be another now. */
+	if (running && conf_is(s, conf))
 		return wait_for_answer(s, e);
-	r = write_conf(s, e);
-	return r < 0 ? r : launch(s, e);
+	if (running && !export_server_stop(s->smbd, STOP_LIMIT))
+		return error_set(e, ERR_BACKEND_DOWN, EBUSY, "smbd, process %d, does not end: see what holds it",
+				 (int)export_server_pid(s->smbd));
+	return (r = write_conf(s, conf, e)) < 0 ? r : launch(s, e);
 }

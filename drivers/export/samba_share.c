@@ -1,5 +1,6 @@
 #include "drivers/export/samba_share.h"
 
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 /* Of a share's name, by the protocol. */
 enum { NAME_MAX_LENGTH = 80 };
@@ -47,6 +49,14 @@ static int check_path(const char *path, struct error *e)
 	return 0;
 }
 
+/* May some users pass who are not root: by others' bits, by its group's, or by an ACL? */
+static bool lets_users_pass(const char *path, const struct stat *st)
+{
+	if (st->st_mode & S_IXOTH)
+		return true;
+	return (st->st_mode & S_IXGRP) && (st->st_gid != 0 || getxattr(path, "system.posix_acl_access", NULL, 0) > 0);
+}
+
 /* Samba comes to the share as the user. */
 static int check_way(const char *path, struct error *e)
 {
@@ -56,7 +66,7 @@ static int check_way(const char *path, struct error *e)
 
 		if (stat(above, &st) < 0)
 			return error_errno(e, errno, "cannot look at %s on the way to %s", above, path);
-		if (!(st.st_mode & S_IXOTH))
+		if (!lets_users_pass(above, &st))
 			return error_set(e, ERR_INVALID_STATE, EACCES,
 					 "users cannot come to %s: %s is closed to them (mode %04o); run chmod o+x %s",
 					 path, above, (unsigned)st.st_mode & 07777, above);
@@ -77,12 +87,30 @@ int samba_share_check(const struct export *x, struct error *e)
 
 struct lists {
 	json_t *users, *writers, *hosts;
+	bool by_user, by_host;  /* there are rules of this type, even if none of them can be */
 	const char *host_level; /* of all rules of type ip */
 };
 
+static const char *level_of_hosts(const struct driver_rule *rules, size_t n, const json_t *was)
+{
+	const char *level = jsonx_str(was, "sharesd:level"), *first = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(rules[i].access_type, "ip") != 0)
+			continue;
+		if (level && strcmp(rules[i].access_level, level) == 0)
+			return level;
+		if (!first)
+			first = rules[i].access_level;
+	}
+	return first;
+}
+
 static char *refuse_user(const char *user, const json_t *known)
 {
-	if (strpbrk(user, "\"%,;") || strchr("@+&-", *user))
+	size_t n = strlen(user);
+
+	if (n == 0 || strpbrk(user, "\"%,;\t\r\n") || strchr("@+&-", *user) || user[n - 1] == '\\')
 		return xasprintf("\"%s\" cannot be written in Samba's configuration", user);
 	if (!json_object_get(known, user))
 		return xasprintf("%s is not in Samba's passdb: add the user with smbpasswd -a %s, then update_access",
@@ -99,6 +127,7 @@ static char *take(struct lists *l, const struct driver_rule *rule, const json_t 
 	if (rule->options && json_object_size(rule->options) > 0)
 		return xstrdup("rules of SMB shares have no options");
 	if (strcmp(rule->access_type, "user") == 0) {
+		l->by_user = true;
 		if ((reason = refuse_user(rule->access_to, known)))
 			return reason;
 		json_array_append_new(l->users, jsonx_string(rule->access_to));
@@ -106,11 +135,11 @@ static char *take(struct lists *l, const struct driver_rule *rule, const json_t 
 			json_array_append_new(l->writers, jsonx_string(rule->access_to));
 		return NULL;
 	}
-	if (l->host_level && strcmp(l->host_level, rule->access_level) != 0)
+	l->by_host = true;
+	if (!l->host_level || strcmp(l->host_level, rule->access_level) != 0)
 		return xasprintf("Samba cannot let some addresses write and others only read: all rules of type ip of "
-				 "a share over SMB have one level, and the first one's is %s",
+				 "a share over SMB have one level, and those in force have %s",
 				 l->host_level);
-	l->host_level = rule->access_level;
 	json_array_append_new(l->hosts, jsonx_string(rule->access_to));
 	return NULL;
 }
@@ -145,24 +174,30 @@ static void set_list(json_t *share, const char *parameter, const json_t *list)
 /* Deny by default: what no rule opens is not even there. */
 static void set_access(json_t *share, const struct lists *l, bool read_only)
 {
-	bool by_user = json_array_size(l->users) > 0, by_host = json_array_size(l->hosts) > 0;
-	bool write = !read_only && !(l->host_level && strcmp(l->host_level, "ro") == 0);
+	bool users = json_array_size(l->users) > 0, hosts = json_array_size(l->hosts) > 0;
+	bool open = (users || hosts) && users == l->by_user && hosts == l->by_host;
+	bool write = open && !read_only && !(l->host_level && strcmp(l->host_level, "ro") == 0);
 
-	json_object_set_new(share, "available", json_string(by_user || by_host ? "yes" : "no"));
-	json_object_set_new(share, "read only", json_string(write && !by_user && by_host ? "no" : "yes"));
+	json_object_set_new(share, "available", json_string(open ? "yes" : "no"));
+	json_object_set_new(share, "guest ok", json_string("no"));
+	json_object_set_new(share, "read only", json_string(write && !users ? "no" : "yes"));
 	set_list(share, "valid users", l->users);
 	if (write)
 		set_list(share, "write list", l->writers);
 	set_list(share, "hosts allow", l->hosts);
-	if (by_host)
+	if (hosts)
+		json_object_set_new(share, "sharesd:level", json_string(l->host_level));
+	if (hosts || !open)
 		json_object_set_new(share, "hosts deny", json_string("ALL"));
 }
 
 json_t *samba_share_make(const struct export *x, const struct driver_rule *rules, size_t n, const json_t *users,
-			 json_t *results)
+			 const json_t *was, json_t *results)
 {
 	_cleanup_json_ json_t *names = json_array(), *writers = json_array(), *hosts = json_array();
-	struct lists l = { .users = names, .writers = writers, .hosts = hosts };
+	struct lists l = {
+		.users = names, .writers = writers, .hosts = hosts, .host_level = level_of_hosts(rules, n, was)
+	};
 	json_t *share = jsonx_pack("{s:o,s:s,s:s,s:o,s:s}", "path", jsonx_string(x->path), "sharesd:instance", x->id,
 				   "sharesd:backend", x->backend, "sharesd:number", json_sprintf("%u", x->number),
 				   "comment", "a share of sharesd");
@@ -239,16 +274,38 @@ enum samba_loss samba_share_loss(const json_t *was, const json_t *now)
 	if (!was || is(was, "available", "no"))
 		return LOSS_NONE;
 	if (!now || is(now, "available", "no") || !same(was, now, "path"))
-		return LOSS_ALL_DENIED;
-	if ((is(was, "read only", "no") || jsonx_str(was, "write list")) && is(now, "read only", "yes") &&
-	    !jsonx_str(now, "write list"))
-		return LOSS_ALL_LOWERED;
+		return LOSS_ALL;
+	/* Everybody wrote, whose names stand nowhere. */
 	if (is(was, "read only", "no") && !is(now, "read only", "no"))
-		return LOSS_ALL_LOWERED;
-	return same(was, now, "valid users") && same(was, now, "hosts allow") ? LOSS_NONE : LOSS_SOME_DENIED;
+		return LOSS_ALL;
+	return same(was, now, "valid users") && same(was, now, "write list") && same(was, now, "hosts allow")
+		       ? LOSS_NONE
+		       : LOSS_SOME;
 }
 
-bool samba_share_lowers(const json_t *was, const json_t *now, const char *user)
+static bool admits(const json_t *share, const char *machine)
 {
-	return has_word(jsonx_str(was, "write list"), user) && !has_word(jsonx_str(now, "write list"), user);
+	const char *list = jsonx_str(share, "hosts allow");
+	_cleanup_free_ char *words = xstrdup(list);
+	struct address net, host;
+	char *next = words;
+
+	if (!list)
+		return true;
+	if (!machine || address_parse(machine, &host) < 0)
+		return false;
+	for (const char *word = strsep(&next, " "); word; word = strsep(&next, " "))
+		if (address_parse(word, &net) == 0 && address_holds(&net, &host))
+			return true;
+	return false;
+}
+
+bool samba_share_takes_from(const json_t *was, const json_t *now, const char *user, const char *machine)
+{
+	const char *wrote = jsonx_str(was, "write list");
+
+	if (!admits(now, machine))
+		return true;
+	return wrote && !is(now, "read only", "no") &&
+	       (!user || (has_word(wrote, user) && !has_word(jsonx_str(now, "write list"), user)));
 }

@@ -155,13 +155,14 @@ int samba_registry_remove(const char *conf, const char *name, struct error *e)
 
 int samba_parameter(const char *conf, const char *name, char **ret, struct error *e)
 {
-	_cleanup_free_ char *option = xasprintf("--parameter-name=%s", name), *text = NULL, *path = NULL;
+	_cleanup_free_ char *option = xasprintf("--parameter-name=%s", name), *text = NULL;
 	int r = conf ? run(NULL, "testparm", (const char *const[]){ "-s", option, conf, NULL }, &text, e)
 		     : run(NULL, "testparm", (const char *const[]){ "-s", option, NULL }, &text, e);
 
 	if (r < 0)
 		return r;
-	*ret = xstrdup(trim(strtok_r(text, "\n", &path)));
+	text[strcspn(text, "\n")] = '\0';
+	*ret = xstrdup(trim(text));
 	return 0;
 }
 

@@ -61,20 +61,30 @@ static pid_t smbd(void)
 	return (pid_t)strtol(read_text(text("%s/run/samba/smbd.pid", dir)), NULL, 10);
 }
 
-static void begin(void)
+static void load_conf(void)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 	struct conf_faults faults = { 0 }, warnings = { 0 };
 
+	ck_assert_msg(conf_load(text("%s/conf", dir), daemon_schema(), &conf, &faults, &warnings, &e) == 0, "%s",
+		      e.message);
+}
+
+static void load(const char *more)
+{
+	write_text(text("%s/conf", dir),
+		   text("state_dir = \"%s/state\"\nruntime_dir = \"%s/run\"\nsamba_passdb = \"%s/passdb.tdb\"\n%s", dir,
+			dir, dir, more));
+	load_conf();
+}
+
+static void begin(void)
+{
 	setup();
 	make_network();
 	shell("mkdir -m 711 '%s/root' && mkdir -m 777 '%s/root/one' '%s/root/two' && echo hello >'%s/file'", dir, dir,
 	      dir, dir);
-	write_text(text("%s/conf", dir),
-		   text("state_dir = \"%s/state\"\nruntime_dir = \"%s/run\"\nsamba_passdb = \"%s/passdb.tdb\"\n", dir,
-			dir, dir));
-	ck_assert_msg(conf_load(text("%s/conf", dir), daemon_schema(), &conf, &faults, &warnings, &e) == 0, "%s",
-		      e.message);
+	load("");
 	results = json_object();
 	open_exporter();
 	shell("for u in games www-data; do printf 'secret\\nsecret\\n' | smbpasswd -c '%s/run/samba/smb.conf' -a -s "
@@ -85,7 +95,9 @@ static void begin(void)
 
 static void end(void)
 {
-	kill(smbd(), SIGTERM);
+	/* Where it runs no more, its number may be another's. */
+	if (!ops->is_lost(x))
+		kill(smbd(), SIGTERM);
 	ops->destroy(x);
 	conf_unref(conf);
 	json_decref(results);
@@ -180,11 +192,21 @@ START_TEST(addresses)
 	ck_assert_str_eq(state_of("r2"), "error");
 	SEES(ONE, GAMES, "one");
 	SEES_NOT(TWO, GAMES, "one");
+	/* What is in force stays, whichever is named first. */
+	PUT(share("one"), RULE("r2", "ip", TWO, "rw"), RULE("r1", "ip", ONE, "ro"));
+	ck_assert_str_eq(state_of("r1"), "active");
+	ck_assert_str_eq(state_of("r2"), "error");
+	PUT(share("one"), RULE("r2", "ip", TWO, "rw"));
+	WRITES(TWO, GAMES, "one");
 	/* Both: these users, from there. */
 	PUT(share("one"), RULE("r1", "ip", ONE, "rw"), RULE("r2", "user", "games", "rw"));
 	WRITES(ONE, GAMES, "one");
 	SEES_NOT(TWO, GAMES, "one");
 	SEES_NOT(ONE, WWW, "one");
+	/* A user that cannot be is no leave for all others. */
+	PUT(share("one"), RULE("r1", "ip", ONE, "rw"), RULE("r2", "user", "daemon", "rw"));
+	ck_assert_str_eq(state_of("r2"), "error");
+	SEES_NOT(ONE, GAMES, "one");
 	PUT(share("one"), RULE("r1", "ip", "2001:db8::/64", "rw"));
 	SEES_NOT(ONE, GAMES, "one");
 	ck_assert_int_eq(shell_status(text("ip netns exec client smbclient '//2001:db8::1/one' -U games%%secret -c ls "
@@ -197,8 +219,9 @@ END_TEST
 /* ---- live sessions ---- */
 
 /* Two clients who go on: each line that comes of DIR/NAME.in is done. */
-static void begin_session(const char *name, const char *user)
+static void begin_session(const char *from, const char *name, const char *user)
 {
+	shell("ip -n client route replace 192.0.2.0/24 dev c src %s", from);
 	write_text(text("%s/%s.out", dir, name), "");
 	shell("mkfifo '%s/%s.in'; (ip netns exec client stdbuf -o0 smbclient '//" HERE
 	      "/one' -U '%s' <'%s/%s.in' >>'%s/%s.out' 2>&1; echo ended >>'%s/%s.out') & echo >/dev/null",
@@ -214,11 +237,8 @@ static int open_session(const char *name)
 }
 
 /* The file appears, or the session says that it cannot. */
-static bool session_writes(int fd, const char *name, const char *file)
+static bool session_does(int fd, const char *name, const char *line, const char *path)
 {
-	_cleanup_free_ char *line = xasprintf("put %s/file %s\n", dir, file),
-			    *path = xasprintf("%s/root/one/%s", dir, file);
-
 	ck_assert_int_eq(write(fd, line, strlen(line)), (ssize_t)strlen(line));
 	for (int i = 0; i < 1000; i++) {
 		const char *out = read_text(text("%s/%s.out", dir, name));
@@ -231,6 +251,21 @@ static bool session_writes(int fd, const char *name, const char *file)
 	}
 	ck_abort_msg("no answer of %s: %s", name, read_text(text("%s/%s.out", dir, name)));
 	return false;
+}
+
+static bool session_writes(int fd, const char *name, const char *file)
+{
+	_cleanup_free_ char *line = xasprintf("put %s/file %s\n", dir, file),
+			    *path = xasprintf("%s/root/one/%s", dir, file);
+
+	return session_does(fd, name, line, path);
+}
+
+static bool session_reads(int fd, const char *name, const char *as)
+{
+	_cleanup_free_ char *line = xasprintf("get there %s/%s\n", dir, as), *path = xasprintf("%s/%s", dir, as);
+
+	return session_does(fd, name, line, path);
 }
 
 static void end_session(int fd, const char *name)
@@ -246,8 +281,8 @@ START_TEST(live_sessions_are_cut_off)
 
 	signal(SIGPIPE, SIG_IGN);
 	PUT(share("one"), RULE("r1", "user", "games", "rw"), RULE("r2", "user", "www-data", "rw"));
-	begin_session("games", GAMES);
-	begin_session("www", WWW);
+	begin_session(ONE, "games", GAMES);
+	begin_session(ONE, "www", WWW);
 	games = open_session("games");
 	www = open_session("www");
 	ck_assert(session_writes(games, "games", "g1"));
@@ -261,6 +296,54 @@ START_TEST(live_sessions_are_cut_off)
 	ck_assert(!session_writes(www, "www", "w3"));
 	end_session(games, "games");
 	end_session(www, "www");
+}
+END_TEST
+
+START_TEST(readers_stay_when_the_last_writer_may_only_read)
+{
+	int games, www;
+
+	signal(SIGPIPE, SIG_IGN);
+	shell("cp '%s/file' '%s/root/one/there'", dir, dir);
+	PUT(share("one"), RULE("r1", "user", "games", "rw"), RULE("r2", "user", "www-data", "ro"));
+	begin_session(ONE, "games", GAMES);
+	begin_session(ONE, "www", WWW);
+	games = open_session("games");
+	www = open_session("www");
+	ck_assert(session_writes(games, "games", "g1"));
+	ck_assert(session_reads(www, "www", "w1"));
+	PUT(share("one"), RULE("r1", "user", "games", "ro"), RULE("r2", "user", "www-data", "ro"));
+	ck_assert(!session_writes(games, "games", "g2"));
+	ck_assert(session_reads(www, "www", "w2"));
+	end_session(games, "games");
+	end_session(www, "www");
+}
+END_TEST
+
+/* Samba itself looks again at users, not at addresses. */
+START_TEST(sessions_from_an_address_are_cut_off)
+{
+	int one, two;
+
+	signal(SIGPIPE, SIG_IGN);
+	PUT(share("one"), RULE("r1", "ip", ONE, "rw"), RULE("r2", "ip", TWO, "rw"));
+	begin_session(ONE, "one", GAMES);
+	one = open_session("one");
+	ck_assert(session_writes(one, "one", "1a"));
+	begin_session(TWO, "two", GAMES);
+	two = open_session("two");
+	ck_assert(session_writes(two, "two", "2a"));
+	PUT(share("one"), RULE("r1", "ip", ONE, "rw"));
+	ck_assert(!session_writes(two, "two", "2b"));
+	ck_assert(session_writes(one, "one", "1b"));
+	/* Wider and narrower again. */
+	PUT(share("one"), RULE("r1", "ip", "192.0.2.0/24", "rw"));
+	ck_assert(session_writes(one, "one", "1c"));
+	PUT(share("one"), RULE("r1", "ip", ONE, "rw"), RULE("r2", "user", "games", "rw"));
+	PUT(share("one"), RULE("r1", "ip", "192.0.2.4/30", "rw"), RULE("r2", "user", "games", "rw"));
+	ck_assert(!session_writes(one, "one", "1d"));
+	end_session(one, "one");
+	end_session(two, "two");
 }
 END_TEST
 
@@ -308,7 +391,7 @@ START_TEST(others_are_left_alone)
 	_cleanup_json_ json_t *all = NULL, *place = NULL;
 	_cleanup_error_ struct error e = ERROR_INIT;
 	struct export mine = share("mine"), foreign = share("Foreign");
-	_cleanup_free_ char *what = NULL;
+	_cleanup_free_ char *what = NULL, *again = NULL;
 
 	shell("net -s '%s/run/samba/smb.conf' conf addshare foreign '%s/root/two' writeable=y guest_ok=n", dir, dir);
 	ck_assert_int_eq(put(mine, NULL, 0, &e), 0);
@@ -324,13 +407,18 @@ START_TEST(others_are_left_alone)
 	ck_assert_ptr_nonnull(strstr(jsonx_str(json_array_get(place, 0), "path"), "\\mine"));
 	/* The distribution's own configuration is looked at. */
 	shell("mkdir '%s/etc' && cp -a /etc/samba '%s/etc/' && mount --bind '%s/etc/samba' /etc/samba && "
-	      "printf '[theirs]\\n path = %s/root/two\\n' >>/etc/samba/smb.conf",
+	      "printf '[theirs]\\n path = %s/root/three\\n' >>/etc/samba/smb.conf",
 	      dir, dir, dir, dir);
 	ck_assert_int_eq(ops->find_foreign(x, text("%s/root/one", dir), &what, &e), 0);
 	ck_assert_ptr_null(what);
-	shell("mkdir '%s/root/two/below'", dir);
-	ck_assert_int_eq(ops->find_foreign(x, text("%s/root/two/below", dir), &what, &e), 0);
+	shell("mkdir -p '%s/root/two/below' '%s/root/three/below'", dir, dir);
+	ck_assert_int_eq(ops->find_foreign(x, text("%s/root/three/below", dir), &what, &e), 0);
+	ck_assert_ptr_nonnull(what);
 	ck_assert_ptr_nonnull(strstr(what, "[theirs]"));
+	/* So is the registry; above and below count, as do other names of the same place. */
+	ck_assert_int_eq(ops->find_foreign(x, text("%s/root/two/below", dir), &again, &e), 0);
+	ck_assert_ptr_nonnull(again);
+	ck_assert_ptr_nonnull(strstr(again, "[foreign]"));
 	shell("umount /etc/samba");
 }
 END_TEST
@@ -362,6 +450,64 @@ START_TEST(it_outlives_us_and_is_taken_over)
 }
 END_TEST
 
+START_TEST(what_a_dead_server_exported_can_be_removed)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct export one = share("one");
+	pid_t pid = smbd();
+
+	PUT(one, RULE("r1", "user", "games", "rw"));
+	kill(pid, SIGKILL);
+	for (int i = 0; i < 500 && !ops->is_lost(x); i++)
+		usleep(10000);
+	ck_assert_msg(ops->remove(x, &one, &e) == 0, "%s", e.message);
+	ck_assert_msg(ops->start(x, &e) == 0, "%s", e.message);
+	SEES_NOT(ONE, GAMES, "one");
+}
+END_TEST
+
+START_TEST(another_port_after_a_restart)
+{
+	pid_t pid = smbd();
+
+	PUT(share("one"), RULE("r1", "user", "games", "rw"));
+	ops->destroy(x);
+	conf_unref(conf);
+	load("samba_port = 4450\n");
+	open_exporter();
+	ck_assert_int_ne(smbd(), pid);
+	SEES_NOT(ONE, GAMES, "one");
+	ck_assert_int_eq(shell_status(text("ip netns exec client smbclient -p 4450 //" HERE
+					   "/one -U games%%secret -c ls >'%s/out' 2>&1",
+					   dir)),
+			 0);
+}
+END_TEST
+
+/* Whoever the distribution's Samba knows gets in, where samba_passdb does not say otherwise. */
+START_TEST(users_of_the_system)
+{
+	pid_t pid = smbd();
+
+	ops->destroy(x);
+	conf_unref(conf);
+	shell("mkdir '%s/etc' '%s/private' && cp -a /etc/samba '%s/etc/' && mount --bind '%s/etc/samba' /etc/samba && "
+	      "printf '[global]\nprivate dir = %s/private\n' >/etc/samba/smb.conf && "
+	      "printf 'other\nother\n' | smbpasswd -a -s games >'%s/out' 2>&1",
+	      dir, dir, dir, dir, dir, dir);
+	write_text(text("%s/conf", dir), text("state_dir = \"%s/state\"\nruntime_dir = \"%s/run\"\n", dir, dir));
+	load_conf();
+	open_exporter();
+	ck_assert_int_ne(smbd(), pid);
+	PUT(share("one"), RULE("r1", "user", "games", "rw"), RULE("r2", "user", "www-data", "rw"));
+	ck_assert_str_eq(state_of("r1"), "active");
+	ck_assert_str_eq(state_of("r2"), "error");
+	WRITES(ONE, "games%other", "one");
+	SEES_NOT(ONE, GAMES, "one");
+	shell("umount /etc/samba");
+}
+END_TEST
+
 START_TEST(a_port_that_is_taken)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
@@ -381,11 +527,114 @@ START_TEST(a_port_that_is_taken)
 }
 END_TEST
 
+/* ---- the distribution's server ---- */
+
+/* What stands for it: an smbd with /etc/samba/smb.conf, whose other places are in DIR. */
+static void write_system_conf(const char *global, const char *shares)
+{
+	write_text("/etc/samba/smb.conf",
+		   text("[global]\nserver role = standalone server\ndisable netbios = yes\nload printers = no\n"
+			"disable spoolss = yes\nlock directory = %s/sys/lock\ncache directory = %s/sys/cache\n"
+			"pid directory = %s/sys\nncalrpc dir = %s/sys/ncalrpc\nstate directory = %s/sys/state\n"
+			"private dir = %s/sys/private\npassdb backend = tdbsam:%s/passdb.tdb\n"
+			"log file = %s/sys/log\nmap to guest = bad user\nguest ok = yes\n%s\n%s",
+			dir, dir, dir, dir, dir, dir, dir, dir, global, shares));
+}
+
+static void start_system(void)
+{
+	shell("setsid /usr/sbin/smbd -F --no-process-group >'%s/sys/out' 2>&1 </dev/null & echo >/dev/null", dir);
+	for (int i = 0; i < 1000 && shell_status("socat -u OPEN:/dev/null TCP:127.0.0.1:445 2>/dev/null") != 0; i++)
+		usleep(20000);
+}
+
+static void end_system(void)
+{
+	pid_t pid = (pid_t)strtol(read_text(text("%s/sys/smbd.pid", dir)), NULL, 10);
+
+	ck_assert_int_gt(pid, 1);
+	kill(pid, SIGKILL);
+	for (int i = 0; i < 1000 && !ops->is_lost(x); i++)
+		usleep(10000);
+	ck_assert(ops->is_lost(x));
+}
+
+#define CANNOT_START(word)                                                                                             \
+	do {                                                                                                           \
+		_cleanup_error_ struct error e_ = ERROR_INIT;                                                          \
+		ck_assert_int_lt(ops->start(x, &e_), 0);                                                               \
+		ck_assert_msg(e_.kind == ERR_BACKEND_DOWN && strstr(e_.message, (word)), "%s", e_.message);            \
+	} while (0)
+
+START_TEST(the_system_s_server)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	_cleanup_free_ char *what = NULL;
+	struct export other = share("other");
+	_cleanup_free_ char *path = xasprintf("%s/root/one", dir);
+	pid_t pid = smbd();
+
+	other.path = path;
+
+	kill(pid, SIGTERM);
+	for (int i = 0; i < 1000 && !ops->is_lost(x); i++)
+		usleep(10000);
+	ops->destroy(x);
+	conf_unref(conf);
+	load("samba_mode = \"system\"\n");
+	shell("mkdir '%s/etc' && cp -a /etc/samba '%s/etc/' && mount --bind '%s/etc/samba' /etc/samba && mkdir "
+	      "'%s/sys' "
+	      "&& for d in lock cache ncalrpc state private; do mkdir '%s/sys/'$d; done",
+	      dir, dir, dir, dir, dir);
+	ck_assert_int_eq(ops->create(conf_top(conf), &x, &e), 0);
+	write_system_conf("", "");
+	CANNOT_START("registry shares = yes");
+	write_system_conf("registry shares = yes", text("[theirs]\npath = %s/root/two\n", dir));
+	CANNOT_START("systemctl start smbd");
+	start_system();
+	ck_assert_msg(ops->start(x, &e) == 0, "%s", e.message);
+	PUT(share("one"), RULE("r1", "ip", ONE, "rw"));
+	WRITES(ONE, GAMES, "one");
+	SEES_NOT(TWO, GAMES, "one");
+	/* Guests are let in elsewhere, not here. */
+	SEES(ONE, "stranger%x", "theirs");
+	SEES_NOT(ONE, "stranger%x", "one");
+	/* Names of theirs: in the file, and made in the registry behind our back. */
+	other.id = SHARE_2;
+	other.name = "Theirs";
+	REFUSED(other, ERR_ALREADY_EXISTS);
+	shell("mkdir -m 777 '%s/root/three' && net conf addshare later '%s/root/three' writeable=y guest_ok=n", dir,
+	      dir);
+	other.name = "later";
+	REFUSED(other, ERR_ALREADY_EXISTS);
+	WRITES(ONE, GAMES, "later");
+	ck_assert_int_eq(ops->find_foreign(x, text("%s/root/three", dir), &what, &e), 0);
+	ck_assert_ptr_nonnull(what);
+	ck_assert_ptr_nonnull(strstr(what, "[later]"));
+	ck_assert_int_eq(ops->remove(x, &other, &e), 0);
+	SEES(ONE, GAMES, "later");
+	end_system();
+	start_system();
+	ck_assert_msg(ops->start(x, &e) == 0, "%s", e.message);
+	ck_assert(!ops->is_lost(x));
+	PUT(share("one"), RULE("r1", "ip", ONE, "rw"));
+	WRITES(ONE, GAMES, "one");
+	end_system();
+	shell("umount /etc/samba");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *tests[] = { users,
 				 addresses,
 				 live_sessions_are_cut_off,
+				 readers_stay_when_the_last_writer_may_only_read,
+				 sessions_from_an_address_are_cut_off,
+				 what_a_dead_server_exported_can_be_removed,
+				 another_port_after_a_restart,
+				 users_of_the_system,
+				 the_system_s_server,
 				 what_samba_cannot_have,
 				 others_are_left_alone,
 				 it_outlives_us_and_is_taken_over,
