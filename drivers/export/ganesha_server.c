@@ -20,6 +20,7 @@
 #define BUS_LIMIT    5.0
 #define NFSD_LIMIT   20.0
 #define STOP_LIMIT   3.0
+#define BUS_TRIES    3
 #define CONF_MAX     (256 << 20)
 #define PROGRAM_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -274,7 +275,7 @@ static int explain_end(const struct ganesha_server *s, struct error *e)
 	return failed_start(s->nfsd, "NFS-Ganesha", log, true, e);
 }
 
-/* Ganesha listens on its port before it is on the bus. */
+/* Ganesha listens on its port before it is on the bus. -EAGAIN: the bus has ended meanwhile. */
 static int await_nfsd(struct ganesha_server *s, struct ganesha_bus **ret, struct error *e)
 {
 	_cleanup_free_ char *log = xasprintf("%s/ganesha.log", s->dir);
@@ -285,6 +286,9 @@ static int await_nfsd(struct ganesha_server *s, struct ganesha_bus **ret, struct
 		struct ganesha_bus *bus;
 		size_t n;
 
+		if (!export_server_is_alive(s->bus))
+			return error_set(e, ERR_BACKEND_DOWN, EAGAIN, "the bus of NFS-Ganesha ended (see %s/dbus.log)",
+					 s->dir);
 		if (!export_server_is_alive(s->nfsd))
 			return explain_end(s, e);
 		if (ganesha_bus_open(s->address, &bus, NULL) == 0) {
@@ -371,6 +375,12 @@ int ganesha_server_start(struct ganesha_server *s, struct ganesha_bus **ret_bus,
 	if (!export_server_stop(s->nfsd, STOP_LIMIT))
 		return error_set(e, ERR_BACKEND_DOWN, EBUSY, "NFS-Ganesha (process %d) does not end: see what holds it",
 				 (int)export_server_pid(s->nfsd));
-	r = start_bus(s, e);
-	return r == 0 ? start_nfsd(s, conf, ret_bus, e) : r;
+	/* A bus that is being killed may look well for some moments. */
+	r = -EAGAIN;
+	for (int i = 0; i < BUS_TRIES && r == -EAGAIN; i++) {
+		r = start_bus(s, e);
+		if (r == 0)
+			r = start_nfsd(s, conf, ret_bus, e);
+	}
+	return r;
 }
