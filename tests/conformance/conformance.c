@@ -5,13 +5,20 @@
 #include "base/mem.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <libgen.h>
 #include <limits.h>
+#include <net/if.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,7 +49,7 @@ const struct candidate *candidates(void)
 	static struct candidate list[MOST];
 
 	if (given("DRIVER")) {
-		list[0] = (struct candidate){ given("DRIVER"), given("CONF"), given("PLACE") };
+		list[0] = (struct candidate){ given("DRIVER"), given("CONF"), given("PLACE"), false };
 		if (!list[0].conf) {
 			fprintf(stderr, "CONF=FILE is missing: a conf file with a backend of driver %s\n",
 				list[0].driver);
@@ -50,16 +57,74 @@ const struct candidate *candidates(void)
 		}
 		return list;
 	}
-	list[0] = (struct candidate){ "dir", shipped("dir.conf"), shipped("dir.place") };
-	list[1] = (struct candidate){ "btrfs", shipped("btrfs.conf"), shipped("btrfs.place") };
-	list[2] = (struct candidate){ "sim", shipped("sim.conf"), NULL };
-	list[3] = (struct candidate){ "bare", shipped("bare.conf"), NULL };
+	list[0] = (struct candidate){ "dir", shipped("dir.conf"), shipped("dir.place"), false };
+	list[1] = (struct candidate){ "btrfs", shipped("btrfs.conf"), shipped("btrfs.place"), false };
+	list[2] = (struct candidate){ "sim", shipped("sim.conf"), NULL, false };
+	list[3] = (struct candidate){ "bare", shipped("bare.conf"), NULL, false };
+	list[4] = (struct candidate){ "dir", shipped("dir-exports.conf"), shipped("dir.place"), true };
+	list[5] = (struct candidate){ "btrfs", shipped("btrfs-exports.conf"), shipped("btrfs.place"), true };
 	return list;
 }
 
-int candidate_count(void)
+int candidate_count(int *ret_without_exports)
 {
-	return given("DRIVER") ? 1 : 4;
+	*ret_without_exports = given("DRIVER") ? 1 : 4;
+	return given("DRIVER") ? 1 : 6;
+}
+
+/* ---- export servers ---- */
+
+static bool is_server(const char *pid)
+{
+	_cleanup_free_ char *comm = xasprintf("/proc/%s/comm", pid);
+	_cleanup_free_ char *net = xasprintf("/proc/%s/ns/net", pid);
+	_cleanup_free_ char *name = NULL;
+	struct stat ours, its;
+
+	if (stat("/proc/self/ns/net", &ours) < 0 || stat(net, &its) < 0 || ours.st_ino != its.st_ino)
+		return false;
+	name = read_text(comm);
+	return name && (strncmp(name, "ganesha", 7) == 0 || strncmp(name, "dbus-daemon", 11) == 0 ||
+			strncmp(name, "smbd", 4) == 0);
+}
+
+static bool has_network; /* of its own, where the servers are all its own */
+
+static bool loopback_up(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq lo = { .ifr_name = "lo" };
+
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &lo) < 0)
+		return false;
+	lo.ifr_flags |= IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+}
+
+void servers_begin(void)
+{
+	if (geteuid() != 0 || unshare(CLONE_NEWNS | CLONE_NEWNET) < 0)
+		return;
+	has_network = loopback_up();
+	(void)mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+}
+
+void servers_end(void)
+{
+	_cleanup_closedir_ DIR *d = has_network ? opendir("/proc") : NULL;
+	const struct dirent *one;
+
+	while (d && (one = readdir(d))) {
+		pid_t pid = (pid_t)strtol(one->d_name, NULL, 10);
+		struct pollfd end = { .fd = pid > 1 && is_server(one->d_name) ? pidfd_open(pid, 0) : -1,
+				      .events = POLLIN };
+
+		if (end.fd < 0)
+			continue;
+		(void)pidfd_send_signal(end.fd, SIGKILL, NULL, 0);
+		(void)poll(&end, 1, 20000);
+		close(end.fd);
+	}
 }
 
 /* ---- its place ---- */
@@ -132,21 +197,26 @@ static void find_backend(struct site *s)
 	ck_assert_msg(s->can != NULL, "%s has no backend of driver %s", s->c->conf, s->c->driver);
 }
 
+static bool skip(const struct candidate *c, const char *why)
+{
+	printf("SKIP conformance of %s: %s\n", c->driver, why);
+	ck_assert_msg(!given("CI"), "%s of driver %s, and CI must not skip it", why, c->driver);
+	return false;
+}
+
 bool site_open(struct site *s, const struct candidate *c)
 {
 	_cleanup_free_ char *conf = read_conf(c);
 
 	*s = (struct site){ .c = c };
-	/* What a place mounts goes with this process. */
-	if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0)
-		(void)mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	if (c->exports && !has_network)
+		return skip(c, "needs a network of its own");
+	servers_end();
 	s->f = fixture_new("");
 	ck_assert_int_eq(mkdir(fixture_path(s->f, "outside"), 0755), 0);
 	if (c->place && !run_place(s, NULL, "begin", NULL)) {
-		printf("SKIP conformance of %s: its place cannot be had here\n", c->driver);
-		ck_assert_msg(!given("CI"), "the place of %s cannot be had, and CI must not skip it", c->driver);
 		fixture_free(s->f);
-		return false;
+		return skip(c, "its place cannot be had here");
 	}
 	fixture_conf(s->f, conf);
 	fixture_start(s->f, NULL, (uid_t)-1);
@@ -157,6 +227,9 @@ bool site_open(struct site *s, const struct candidate *c)
 void site_close(struct site *s)
 {
 	fixture_stop(s->f);
+	servers_end();
+	if (s->c->exports)
+		(void)shell(NULL, "umount -l '%s'/run/exports/*/* 2>/dev/null", s->f->dir);
 	if (s->c->place)
 		run_place(s, NULL, "end", NULL);
 	fixture_free(s->f);
@@ -194,13 +267,19 @@ void make_share(const struct site *s, const char *name, long long size)
 const char *files_of(const struct site *s, const char *share)
 {
 	static char path[PATH_MAX];
+	_cleanup_free_ char *said = NULL;
 	_cleanup_json_ json_t *o = call(s->f, "get_share", "{s:s}", "share", share);
 	const json_t *locations = at(o, "export_locations");
 
 	if (json_array_size(locations) == 0)
 		return NULL;
 	snprintf(path, sizeof path, "%s", str_at(json_array_get(locations, 0), "path"));
-	return path[0] == '/' && exists(path) ? path : NULL;
+	if (path[0] == '/' && exists(path))
+		return path;
+	if (!run_place(s, &said, "path", share))
+		return NULL;
+	snprintf(path, sizeof path, "%.*s", (int)strcspn(said, "\n"), said);
+	return path;
 }
 
 void fill_share(const struct site *s, const char *share)

@@ -11,10 +11,16 @@
  * its storage, or NULL. */
 struct candidate {
 	const char *driver, *conf, *place;
+	bool exports; /* only for the cases about exporting */
 };
 /* Those of the environment (DRIVER, CONF, PLACE), or those of this repository. NULL in driver ends. */
 const struct candidate *candidates(void); /* in a test */
-int candidate_count(void);
+/* How many; those of this repository that come last are about exporting. */
+int candidate_count(int *ret_without_exports);
+/* To be called first and last: export servers outlive whoever started them. A network, and mounts, of this program's
+ * own, where that can be. */
+void servers_begin(void);
+void servers_end(void);
 
 struct site {
 	const struct candidate *c;
