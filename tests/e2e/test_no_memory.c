@@ -38,11 +38,17 @@ static long count_allocations(struct sweep *s, const struct sweep_row *row, stru
 	return atomic_load(&fail->allocations);
 }
 
-/* By abort, with a word about why; never by a NULL pointer. */
+/* By abort, with a word about why; never by a NULL pointer. The dynamic linker has an end of its own, when it needs
+ * memory for a thread's first steps into a library. */
 static void expect_abort(struct sweep *s)
 {
-	ck_assert_msg(WIFSIGNALED(s->f->status) && WTERMSIG(s->f->status) == SIGABRT,
-		      "%s: the daemon ended with wait status %d", s->where, s->f->status);
+	int status = s->f->status;
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 127 &&
+	    fixture_log_has(s->f, "cannot allocate memory for thread-local data"))
+		return;
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "%s: the daemon ended with wait status %d",
+		      s->where, status);
 	ck_assert_msg(fixture_log_has(s->f, "out of memory"), "%s: the log does not say why", s->where);
 }
 
