@@ -360,7 +360,7 @@ install-built:
 	$(file >$(O)/sharesd.pc,$(PKG_CONFIG))
 	install -m 0644 -t $(SHARE)/pkgconfig $(O)/sharesd.pc
 	install -D -m 0644 -t $(UNITDIR) $(UNITS)
-	install -D -m 0644 -t $(SHARE)/sharesd/systemd systemd/run-as.conf systemd/network.conf
+	install -D -m 0644 -t $(SHARE)/sharesd/systemd systemd/run-as.conf systemd/network.conf systemd/mount.conf
 	install -D -m 0644 systemd/sysusers.conf $(SYSUSERS)
 	install -D -m 0644 client/sharesctl.bash $(SHARE)/bash-completion/completions/sharesctl
 	for m in $(PAGES); do install -D -m 0644 -t $(SHARE)/man/man$${m##*.} $$m || exit 1; done

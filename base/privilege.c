@@ -3,8 +3,10 @@
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define BIT(cap) ((uint64_t)1 << (cap))
@@ -29,6 +31,16 @@ bool privilege_files(void)
 bool privilege_users(void)
 {
 	return has(BIT(CAP_SETUID) | BIT(CAP_SETGID));
+}
+
+bool privilege_mounts(void)
+{
+	return has(BIT(CAP_SYS_ADMIN));
+}
+
+bool privilege_of_unit(void)
+{
+	return getenv("INVOCATION_ID") && sd_booted() > 0;
 }
 
 bool privilege_network(void)

@@ -9,6 +9,10 @@
 bool privilege_files(void);
 /* May it run programs as any user? */
 bool privilege_users(void);
+/* May it mount, and change what a file system keeps for all of it? */
+bool privilege_mounts(void);
+/* Is it a service of a systemd that runs here, whose unit says what it may? */
+bool privilege_of_unit(void);
 /* May it talk to other machines? */
 bool privilege_network(void);
 

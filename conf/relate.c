@@ -204,6 +204,20 @@ static void check_network(const struct checked *s, struct fault_list *faults)
 	}
 }
 
+/* Elsewhere the backend says what it lacks; a unit lacks it for good. */
+static void check_mounts(const struct checked *s, struct fault_list *faults)
+{
+	const struct value *exporters = settings_find(&s->body->settings, "export");
+	bool exports = exporters && exporters->n > 0;
+	if (!exports && strcmp(s->raw->keyword, "btrfs") != 0)
+		return;
+	if (privilege_of_unit() && !privilege_mounts())
+		fault_add(faults, s->raw->line, s->raw, exports ? "export" : NULL,
+			  "%s file systems, which the daemon may not; under systemd its unit needs the drop-in mount "
+			  "(see sharesd(8))",
+			  exports ? "exporters mount" : "driver btrfs changes");
+}
+
 void conf_relate(const struct conf *c, const struct checked *sections, size_t n, struct fault_list *faults,
 		 struct fault_list *warnings)
 {
@@ -217,9 +231,10 @@ void conf_relate(const struct conf *c, const struct checked *sections, size_t n,
 		if (s->scope == SCOPE_HOOK)
 			check_methods(c, s, faults);
 		warn_hidden_keys(s, warnings);
-		if (s->scope == SCOPE_BACKEND)
+		if (s->scope == SCOPE_BACKEND) {
+			check_mounts(s, faults);
 			warn_idle_hooks(c, s, warnings);
-		else if (s->scope == SCOPE_HOOK && !is_used(c, s->raw->title))
+		} else if (s->scope == SCOPE_HOOK && !is_used(c, s->raw->title))
 			fault_add(warnings, s->raw->line, s->raw, NULL,
 				  "no backend lists this hook in hook_drivers, so it never runs; add it there");
 	}

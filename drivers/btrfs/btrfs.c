@@ -107,8 +107,7 @@ static int check(struct local_backend *local, int probe, struct error *e)
 		return down(
 			local, EPERM, e,
 			"cannot be used by the daemon's user: limits and the removal of subvolumes need CAP_SYS_ADMIN; "
-			"run the "
-			"daemon as root, or, under systemd, give it that capability (see sharesd(8))");
+			"run the daemon as root; under systemd its unit needs the drop-in mount (see sharesd(8))");
 	if (r < 0 && why.kind == ERR_BACKEND_DOWN) {
 		error_move(e, &why);
 		return r;

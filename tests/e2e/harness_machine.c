@@ -56,6 +56,8 @@ static int make_files(struct machine *m)
 		&out,
 		"cd %s && mkdir upper root && mount -t tmpfs -o size=1G tmpfs upper 2>&1 && mkdir upper/u upper/w "
 		"&& mount -t overlay -o lowerdir=/,upperdir=upper/u,workdir=upper/w overlay root 2>&1 && "
+		"truncate -s 300M upper/pool.img && mkfs.btrfs -q upper/pool.img 2>&1 && mkdir pool && "
+		"mount -o loop upper/pool.img pool 2>&1 && "
 		"mkdir -p root/etc/systemd/system && rm -f root/etc/fstab root/etc/machine-id && "
 		"systemd-machine-id-setup --root=root 2>&1",
 		m->dir);
@@ -121,7 +123,7 @@ static void remove_groups(pid_t pid)
 
 static _Noreturn void become_nspawn(const struct machine *m)
 {
-	char log[96];
+	char log[96], pool[128];
 	int out, null = open("/dev/null", O_RDONLY);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -131,10 +133,12 @@ static _Noreturn void become_nspawn(const struct machine *m)
 	dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	dup2(out, STDERR_FILENO);
+	snprintf(pool, sizeof pool, "--bind=%s/pool:/pool", m->dir);
 	setsid();
-	execlp("systemd-nspawn", "systemd-nspawn", "-q", "-D", m->root, "--register=no", "--keep-unit",
-	       "--private-network", "--link-journal=no", "--console=pipe", "-b", "--", "--unit=test.target",
-	       (char *)NULL);
+	/* A server of NFS opens files by their handles. */
+	execlp("systemd-nspawn", "systemd-nspawn", "-q", "-D", m->root, pool, "--system-call-filter=open_by_handle_at",
+	       "--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--console=pipe", "-b", "--",
+	       "--unit=test.target", (char *)NULL);
 	_exit(127);
 }
 
@@ -193,7 +197,8 @@ void machine_end(struct machine *m)
 		remove_groups(m->nspawn);
 	}
 	if (m->dir[0])
-		shell(NULL, "cd / && umount -l %s/root %s/upper; rm -rf --one-file-system %s", m->dir, m->dir, m->dir);
+		shell(NULL, "cd / && umount -l %s/root %s/pool %s/upper; rm -rf --one-file-system %s", m->dir, m->dir,
+		      m->dir, m->dir);
 }
 
 bool machine_is_there(const struct machine *m, const char *test_name)

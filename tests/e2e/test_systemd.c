@@ -594,6 +594,55 @@ START_TEST(profiles_give_more)
 }
 END_TEST
 
+/* ---- what mounts, and servers of other protocols ---- */
+
+#define POOL   "btrfs \"pool\" { root = \"/pool\" quota = \"off\" export = {\"ganesha\"} }\n"
+#define SERVER "$(head -n 1 /run/sharesd/ganesha/ganesha.pid | cut -d ' ' -f 1)"
+
+static void expect_listed(void)
+{
+	machine_wait(m, "nfs-ls 'nfs://127.0.0.1/photos?version=4' | grep -q kept");
+}
+
+/* NFS goes on through restarts and stops of the service, and a new daemon goes on with the server. */
+START_TEST(servers_outlive_the_service)
+{
+	char *pid, *security;
+
+	if (!machine_is_there(m, "servers_outlive_the_service"))
+		return;
+	start_anew(MEDIA);
+	write_file(machine_path(m, CONF_FILE), POOL);
+	ck_assert_int_ne(machine_try(m, NULL, "systemctl reload sharesd"), 0);
+	machine_wait(m, "journalctl --sync; journalctl -u sharesd -n 20 | grep -q 'drop-in mount'");
+	link_profile("mount");
+	machine_wait(m, "sharesctl backend list --json | jq -e '.backends[0].status == \"up\"'");
+	run("sharesctl share create photos --backend pool --proto NFS --size 10MiB && "
+	    "touch /pool/photos/data/kept && sharesctl access allow photos ip 127.0.0.1 --option "
+	    "squash=no_root_squash");
+	expect_listed();
+	pid = machine_run(m, "echo " SERVER);
+	run("grep -q sharesd-ganesha- /proc/" SERVER "/cgroup");
+	run("systemctl restart sharesd");
+	expect_listed();
+	/* Made by the new daemon, seen by the old server. */
+	run("sharesctl share create more --backend pool --proto NFS --size 10MiB && "
+	    "touch /pool/more/data/new && sharesctl access allow more ip 127.0.0.1 --option squash=no_root_squash");
+	machine_wait(m, "nfs-ls 'nfs://127.0.0.1/more?version=4' | grep -q new");
+	run("systemctl stop sharesd");
+	expect_listed();
+	run("systemctl start sharesd");
+	run("sharesctl share delete more");
+	expect("echo " SERVER, pid);
+	expect_listed();
+	security = machine_run(m, "systemd-analyze security --no-pager sharesd.service | tail -n 1");
+	printf("profile mount: %s\n", security);
+	run("sharesctl share delete photos; systemctl stop sharesd; systemctl kill -s KILL 'sharesd-*.scope' || :");
+	free(security);
+	free(pid);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("systemd");
@@ -613,6 +662,7 @@ int main(void)
 	tcase_add_test(t, watchdog_watches_the_loop);
 	tcase_add_test(t, second_daemon_beside_the_first);
 	tcase_add_test(t, profiles_give_more);
+	tcase_add_test(t, servers_outlive_the_service);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
