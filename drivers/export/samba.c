@@ -399,7 +399,7 @@ static int put(void *exporter, const struct export *x, const struct driver_rule 
 	json_t *there;
 	int r;
 
-	if ((r = samba_share_check(x, e)) < 0 || (r = look_where_due(s, e)) < 0 || (r = need_name(s, x, e)) < 0)
+	if ((r = samba_share_check(x, n > 0, e)) < 0 || (r = look_where_due(s, e)) < 0 || (r = need_name(s, x, e)) < 0)
 		return r;
 	if (has_user_rule(rules, n) && (r = samba_users(conf_of(s), &users, e)) < 0)
 		return r;

@@ -74,13 +74,13 @@ static int check_way(const char *path, struct error *e)
 	return 0;
 }
 
-int samba_share_check(const struct export *x, struct error *e)
+int samba_share_check(const struct export *x, bool for_users, struct error *e)
 {
 	int r;
 
 	if ((r = check_name(x->name, e)) < 0 || (r = check_path(x->path, e)) < 0)
 		return r;
-	return check_way(x->path, e);
+	return for_users ? check_way(x->path, e) : 0;
 }
 
 /* ---- rules ---- */

@@ -9,8 +9,8 @@
 
 #include "drivers/export/export.h"
 
-/* ERR_INVALID_PARAMS: a name or path that Samba cannot have, or a directory that users cannot come to. */
-int samba_share_check(const struct export *x, struct error *e);
+/* ERR_INVALID_PARAMS: a name or path that Samba cannot have. `for_users`: or a directory that they cannot come to. */
+int samba_share_check(const struct export *x, bool for_users, struct error *e);
 /* New reference to {parameter: value}; for each rule its result is added to `results`. `users`: who is in the passdb;
  * `was`: the share as it is in force, or NULL. */
 json_t *samba_share_make(const struct export *x, const struct driver_rule *rules, size_t n, const json_t *users,

@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/jsonx.h"
+#include "base/mem.h"
 #include "daemon/methods.h"
 #include "drivers/table.h"
 #include "tests/e2e/harness_disk.h"
@@ -27,8 +28,91 @@ const struct sweep_driver sweep_drivers[] = {
 	{ .name = NULL },
 };
 
+/* ---- exported ---- */
+
+static char *output_of(const struct fixture *f, const char *command)
+{
+	char *out = NULL;
+
+	ck_assert_msg(shell(&out, "cd %s && { %s; }", f->dir, command) == 0, "%s", command);
+	return out;
+}
+
+static size_t count_lines(const char *text, const char *with)
+{
+	size_t n = 0;
+
+	for (const char *p = text; (p = strstr(p, with)); p += strlen(with))
+		n++;
+	return n;
+}
+
+/* Both servers have the shares that are there, each with its rules, and no others. */
+static void check_exported(const struct fixture *f, const char *where)
+{
+	_cleanup_json_ json_t *shares = list_all(f, "list_shares", "shares"),
+			      *rules = list_all(f, "list_access_rules", "access_rules");
+	_cleanup_free_ char *nfs = NULL, *smb = NULL, *mounts = NULL, *blocks = NULL;
+	size_t there = 0, i, k;
+	json_t *share, *rule;
+
+	check_disk(f, where);
+	nfs = output_of(f, "busctl --address=unix:path=run/ganesha/bus call org.ganesha.nfsd "
+			   "/org/ganesha/nfsd/ExportMgr org.ganesha.nfsd.exportmgr ShowExports");
+	smb = output_of(f, "net -s run/samba/smb.conf conf list");
+	mounts = output_of(f, "ls run/exports/b 2>/dev/null || true");
+	json_array_foreach(shares, i, share) {
+		const char *id = str_at(share, "instances.0.id"), *name = str_at(share, "name");
+		_cleanup_free_ char *pseudo = xasprintf("\"/%s\"", name), *block = NULL;
+
+		if (strcmp(str_at(share, "status"), "available") != 0)
+			continue;
+		there++;
+		ck_assert_msg(strstr(nfs, pseudo) && strstr(mounts, id), "%s: %s is not exported over NFS", where,
+			      name);
+		ck_assert_msg(strstr(smb, id), "%s: %s is not exported over SMB", where, name);
+		block = xasprintf("cat $(grep -l '\"/%s\"' run/ganesha/exports.d/*)", name);
+		free(blocks);
+		blocks = output_of(f, block);
+		json_array_foreach(rules, k, rule)
+			if (strcmp(str_at(rule, "share_id"), str_at(share, "id")) == 0 &&
+			    strcmp(str_at(rule, "state"), "active") == 0)
+				ck_assert_msg(strstr(strcmp(str_at(rule, "access_type"), "ip") == 0 ? blocks : smb,
+						     str_at(rule, "access_to")),
+					      "%s: the rule for %s of %s is not in force", where,
+					      str_at(rule, "access_to"), name);
+	}
+	if (there < json_array_size(shares))
+		return; /* what is in error may be exported to nobody, or not */
+	/* Beside them Ganesha has the root of all. */
+	ck_assert_msg(count_lines(nfs, "\"/") == there + 1 && count_lines(smb, "sharesd:instance") == there &&
+			      count_lines(mounts, "\n") == there,
+		      "%s: %zu shares, and exported are %s%s%s", where, there, nfs, smb, mounts);
+}
+
+static const char *const exported_methods[] = { "create_share_instance", "delete_share_instance", "manage_share",
+						"unmanage_share",        "allow_access",          "deny_access",
+						"update_access",         "revert_to_snapshot",    NULL };
+
+const struct sweep_driver sweep_exported = {
+	.name = "btrfs",
+	.proto = "NFS_CIFS",
+	.methods = exported_methods,
+	.options = "root = \"@DIR@/root\"\n export = {\"ganesha\", \"samba\"}\n",
+	.begin =
+		"truncate -s 256M disk.img && mkfs.btrfs -q disk.img >/dev/null 2>&1 && mount -o loop disk.img root && "
+		"btrfs quota enable root && mkdir -m 700 pdb && "
+		"printf '[global]\\nprivate dir = pdb\\npassdb backend = tdbsam:passdb.tdb\\n' >pdb/conf && "
+		"printf 'x\\nx\\n' | smbpasswd -c pdb/conf -a -s games >/dev/null",
+	.end = "kill -9 $(cut -d' ' -f1 run/*/*.pid); sleep 0.2; umount -l run/exports/b/* 2>/dev/null; umount -l root",
+	.foreign = "btrfs subvolume create >/dev/null",
+	.clear = "for v in .sharesd/snapshots/*/data; do ! [ -e $v ] || btrfs property set $v ro false; done",
+	.check = check_exported,
+};
+
 /* Nothing happens by itself, so that each step is the call's. */
-static const char conf[] = "stats_interval = 86400\nusage_interval = 0\n%s%s"
+static const char conf[] = "stats_interval = 86400\nusage_interval = 0\nruntime_dir = \"@DIR@/run\"\n"
+			   "samba_passdb = \"@DIR@/passdb.tdb\"\nganesha_grace_period = 0\n%s%s"
 			   "hook \"h\" { run = \"%s\" }\n"
 			   "%s \"b\" {\n %s hook_drivers = {\"h\"}\n enable_pre_hooks = true\n"
 			   " enable_post_hooks = true\n enable_error_hooks = true\n}\n";

@@ -10,6 +10,8 @@
 /* A driver that can be swept. */
 struct sweep_driver {
 	const char *name;
+	const char *proto;          /* of its shares; NULL: LOCAL */
+	const char *const *methods; /* only these rows; NULL: all */
 	/* Options of its section in the conf file; "@DIR@" is the fixture's directory. Its root is DIR/root, with a
 	 * share's data in NAME/data. */
 	const char *options;
@@ -22,6 +24,8 @@ struct sweep_driver {
 	void (*check)(const struct fixture *f, const char *where);
 };
 extern const struct sweep_driver sweep_drivers[]; /* name NULL ends */
+/* One whose shares are exported, by real servers with ports of their own: for a network of the test's own. */
+extern const struct sweep_driver sweep_exported;
 
 /* One place, in which each try has objects of its own. */
 struct sweep {

@@ -30,24 +30,51 @@ static void assert_file(const struct sweep *s, const char *place, const char *te
 		      got ? got : "nothing");
 }
 
+static const char *proto_of(const struct sweep *s)
+{
+	return s->driver->proto ? s->driver->proto : "LOCAL";
+}
+
 static void prepare_share(struct sweep *s)
 {
-	json_decref(call(s->f, "create_share_instance", "{s:s,s:i,s:s}", "name", s->share, "size_bytes", 10 * MIB,
-			 "mode", "0755"));
+	json_decref(call(s->f, "create_share_instance", "{s:s,s:i,s:s,s:s}", "name", s->share, "size_bytes", 10 * MIB,
+			 "mode", "0755", "share_proto", proto_of(s)));
 	sweep_put_file(s, s->share, "one");
 }
 
-static void allow(struct sweep *s, const char *share, const char *user)
+/* {"access_type", "access_to"}: users of directories; for what is exported one user, and addresses. */
+static json_t *rule_for(const struct sweep *s, const char *user)
 {
-	json_decref(
-		call(s->f, "allow_access", "{s:s,s:s,s:s}", "share", share, "access_type", "user", "access_to", user));
+	if (!s->driver->proto)
+		return jsonx_pack("{s:s,s:s}", "access_type", "user", "access_to", user);
+	if (strcmp(user, "daemon") == 0)
+		return jsonx_pack("{s:s,s:s}", "access_type", "user", "access_to", "games");
+	return jsonx_pack("{s:s,s:s}", "access_type", "ip", "access_to",
+			  strcmp(user, "nobody") == 0 ? "192.0.2.1" : "2001:db8::/32");
+}
+
+static json_t *rule_of(const struct sweep *s, const char *user)
+{
+	json_t *params = rule_for(s, user);
+
+	json_object_set_new(params, "share", json_string(s->share));
+	return params;
+}
+
+static void allow(struct sweep *s, const char *user)
+{
+	struct client *c = client_new(s->f);
+	_cleanup_json_ json_t *reply = client_request(c, "allow_access", rule_of(s, user));
+
+	ck_assert_ptr_null(json_object_get(reply, "error"));
+	client_free(c);
 }
 
 static void prepare_rule(struct sweep *s)
 {
 	prepare_share(s);
-	allow(s, s->share, "nobody");
-	allow(s, s->share, "daemon");
+	allow(s, "nobody");
+	allow(s, "daemon");
 }
 
 static void prepare_snapshot(struct sweep *s)
@@ -68,8 +95,8 @@ static void prepare_foreign(struct sweep *s)
 
 static json_t *manage_params(const struct sweep *s)
 {
-	return jsonx_pack("{s:s,s:s,s:s,s:[{s:s,s:s}]}", "name", s->share, "backend", "b", "provider_location",
-			  s->other, "access_rules", "access_type", "user", "access_to", "nobody");
+	return jsonx_pack("{s:s,s:s,s:s,s:s,s:[o]}", "name", s->share, "backend", "b", "provider_location", s->other,
+			  "share_proto", proto_of(s), "access_rules", rule_for(s, "nobody"));
 }
 
 static void prepare_adopted(struct sweep *s)
@@ -252,8 +279,8 @@ static void prepare_left_snapshot(struct sweep *s)
 
 static json_t *create_params(const struct sweep *s)
 {
-	return jsonx_pack("{s:s,s:i,s:s,s:{s:s}}", "name", s->share, "size_bytes", 10 * MIB, "backend", "b", "metadata",
-			  "a", "b");
+	return jsonx_pack("{s:s,s:i,s:s,s:s,s:{s:s}}", "name", s->share, "size_bytes", 10 * MIB, "backend", "b",
+			  "share_proto", proto_of(s), "metadata", "a", "b");
 }
 
 static json_t *by_share(const struct sweep *s)
@@ -274,6 +301,7 @@ static json_t *copy_params(const struct sweep *s)
 	json_t *params = by_snapshot(s);
 
 	json_object_set_new(params, "name", json_string(s->other));
+	json_object_set_new(params, "share_proto", json_string(proto_of(s)));
 	return params;
 }
 
@@ -289,12 +317,12 @@ static json_t *smaller(const struct sweep *s)
 
 static json_t *rule_params(const struct sweep *s)
 {
-	return jsonx_pack("{s:s,s:s,s:s}", "share", s->share, "access_type", "user", "access_to", "bin");
+	return rule_of(s, "bin");
 }
 
 static json_t *deny_params(const struct sweep *s)
 {
-	return jsonx_pack("{s:s,s:s,s:s}", "share", s->share, "access_type", "user", "access_to", "nobody");
+	return rule_of(s, "nobody");
 }
 
 static json_t *new_snapshot(const struct sweep *s)

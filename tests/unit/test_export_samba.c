@@ -372,7 +372,11 @@ START_TEST(what_samba_cannot_have)
 	REFUSED(odd, ERR_NOT_SUPPORTED);
 	shell("mkdir -p -m 700 '%s/root/closed' && mkdir '%s/root/closed/in'", dir, dir);
 	odd.path = text("%s/root/closed/in", dir);
-	REFUSED(odd, ERR_INVALID_STATE);
+	ck_assert_int_eq(put(odd, &(struct driver_rule)RULE("r1", "user", "games", "rw"), 1, &e), -EACCES);
+	ck_assert_msg(e.kind == ERR_INVALID_STATE && strstr(e.message, "run chmod o+x"), "%s", e.message);
+	error_clear(&e);
+	/* Of no concern where nobody is let in. */
+	ck_assert_int_eq(put(odd, NULL, 0, &e), 0);
 	shell("mkdir -m 777 '%s/root/with blank; [global]'", dir);
 	odd.path = text("%s/root/with blank; [global]", dir);
 	PUT(odd, RULE("r1", "user", "games", "rw"));

@@ -126,7 +126,10 @@ START_TEST(begins_clean)
 	ck_assert_msg(strstr(text, "A=b PATH=/usr/bin:/bin PWD=/ /\n0\n1\n2\nNSsid") != NULL, "%s", text);
 	snprintf(want, sizeof(want), "NSsid:\t%d\n", (int)export_server_pid(s));
 	ck_assert_ptr_nonnull(strstr(text, want));
-	ck_assert_msg(strstr(text, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n") != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "SigBlk:\t0000000000000000\n") != NULL, "%s", text);
+	ck_assert_ptr_nonnull(strstr(text, "SigIgn:\t"));
+	/* But for 32 and 33, which belong to the C library, and are as they were when this program began. */
+	ck_assert_msg((strtoull(strstr(text, "SigIgn:\t") + 8, NULL, 16) & ~0x180000000ull) == 0, "%s", text);
 }
 END_TEST
 
