@@ -151,16 +151,29 @@ static int take_rules(struct gate *g, const struct driver_rules *rules, struct e
 
 /* ---- the whole ---- */
 
+static int set_acl(const struct gate *g)
+{
+	/* Being adopted: those who stay get their rule before the others lose what the mode gave. */
+	int r = local_object_is_available(g->share) ? 0 : local_acl_add(g->share->gate, g->users, g->n);
+
+	return r == 0 ? local_acl_set(g->share->gate, g->users, g->n) : r;
+}
+
 static int apply(const struct gate *g, const struct local_root *root, struct error *e)
 {
 	_cleanup_free_ char *path = local_root_path(root->b, g->share->location);
-	int r;
+	int r, n;
 
 	crash_step("local: set a gate's ACL");
-	/* Being adopted: those who stay get their rule before the others lose what the mode gave. */
-	r = local_object_is_available(g->share) ? 0 : local_acl_add(g->share->gate, g->users, g->n);
-	if (r == 0)
-		r = local_acl_set(g->share->gate, g->users, g->n);
+	r = set_acl(g);
+	/* Data that are full have no room even for another ACL: the limit is lifted for it. */
+	if (r == -EDQUOT && g->share->in_place && local_object_limit(root, g->share, 0, NULL) == 0) {
+		uint64_t size = (uint64_t)jsonx_int(g->share->mark, "size_bytes");
+
+		r = set_acl(g);
+		if ((n = local_object_limit(root, g->share, size, e)) < 0)
+			return n;
+	}
 	if (r == -ENOSPC || r == -E2BIG || r == -ERANGE)
 		return error_set(e, ERR_NO_SPACE, -r,
 				 "the ACL of %s has no room for %zu rules: remove some, or give a group access inside",

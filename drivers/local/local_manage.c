@@ -29,6 +29,12 @@ static int give_back(const struct local_root *r, const struct local_object *o, s
 		return 0;
 	crash_step("local: give the access back");
 	n = local_acl_restore(o->gate, acl, (mode_t)strtoul(mode, NULL, 8));
+	/* As in local_gate.c. */
+	if (n == -EDQUOT && local_object_limit(r, o, 0, NULL) == 0) {
+		n = local_acl_restore(o->gate, acl, (mode_t)strtoul(mode, NULL, 8));
+		if (local_object_limit(r, o, (uint64_t)jsonx_int(o->mark, "size_bytes"), e) < 0)
+			return -EIO;
+	}
 	if (n < 0)
 		return error_errno(e, -n, "cannot give %s its mode and ACL back", o->location);
 	crash_step("local: gave the access back");

@@ -63,7 +63,7 @@ bool local_object_file_holds(const struct local_root *r, const json_t *mark);
 int local_object_open_data(const struct local_object *o, struct error *e);
 int local_object_data_id(const struct local_object *o, uint64_t *ret);
 char *local_object_data_location(const struct local_object *o);
-/* What they may come to, where the storage can say so. */
+/* What they may come to, where the storage can say so; 0: anything. */
 int local_object_limit(const struct local_root *r, const struct local_object *o, uint64_t size_bytes, struct error *e);
 
 driver_slot local_list_objects;

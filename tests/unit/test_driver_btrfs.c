@@ -367,6 +367,26 @@ static void adopting_with_a_limit_(void)
 }
 TEST(adopting_with_a_limit)
 
+/* Its gate is in it, and there is no room for a rule; but taking access away must not depend on that. */
+static void a_full_share_as_its_own_gate_(void)
+{
+	struct driver_share s = share_at(SHARE_1, "home", "home");
+
+	s.size_bytes = 8 * MIB;
+	shell("btrfs subvolume create '%s' >/dev/null && chmod 0755 '%s'", in_root("home"), in_root("home"));
+	DO(&b, manage_existing, .id = CALL_2, .share = &s);
+	let_in(&s, (const char *[]){ "nobody" }, 1);
+	ck_assert_uint_lt(fill(in_root("home/big"), 16 * MIB), 8 * MIB);
+	shell("i=0; while [ $i -lt 2000 ] && echo x >'%s'/$i; do i=$((i+1)); done 2>/dev/null || true", in_root("home"));
+	btrfs_sync();
+	let_in(&s, (const char *[]){ "daemon" }, 1);
+	ck_assert_int_eq(as_user(NOBODY, try_enter, in_root("home")), EACCES);
+	ck_assert_uint_lt(fill(in_root("home/big"), 16 * MIB), 1 * MIB);
+	DO(&b, unmanage, .id = CALL_2, .share = &s);
+	ck_assert_uint_eq(stat_of(in_root("home")).st_mode & 07777, 0755);
+}
+TEST(a_full_share_as_its_own_gate)
+
 /* ---- what a file system must be ---- */
 
 static void wrong(const char *options, const char *reason)
@@ -501,6 +521,7 @@ int main(void)
 	tcase_add_test(t, subvolumes_of_users);
 	tcase_add_test(t, adopting);
 	tcase_add_test(t, adopting_with_a_limit);
+	tcase_add_test(t, a_full_share_as_its_own_gate);
 	tcase_add_test(t, not_privileged);
 	tcase_add_test(t, a_full_pool);
 	suite_add_tcase(s, t);
