@@ -19,6 +19,7 @@
 /* Seconds until it answers; it takes a fraction of one. */
 #define LIMIT      25.0
 #define STOP_LIMIT 5.0
+#define PORT_LIMIT 2.0
 #define CONF_MAX   65536
 /* Where Debian's Samba keeps who may come in. */
 #define SYSTEM_CONF "/etc/samba/smb.conf"
@@ -193,6 +194,19 @@ static bool is_taken(int port)
 	       (six >= 0 && bind(six, (struct sockaddr *)&any, sizeof any) < 0 && errno == EADDRINUSE);
 }
 
+/* What is left of a server that was killed may have it for a moment. */
+static bool await_port(int port)
+{
+	double until = text_monotonic() + PORT_LIMIT;
+
+	while (is_taken(port)) {
+		if (text_monotonic() > until)
+			return false;
+		poll(NULL, 0, 20);
+	}
+	return true;
+}
+
 static bool answers(int port)
 {
 	struct sockaddr_in here = { .sin_family = AF_INET,
@@ -232,7 +246,7 @@ static int launch(struct samba_server *s, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (is_taken(port_of(s)))
+	if (!await_port(port_of(s)))
 		return error_set(
 			e, ERR_BACKEND_DOWN, EADDRINUSE,
 			"port %d is another program's, so smbd cannot be started: stop that, or set samba_port, "

@@ -96,7 +96,7 @@ static inline void lab_open(void)
 /* Is it one of the export servers, and in this program's network, where nobody else's are? */
 static inline bool lab_is_server(const char *pid)
 {
-	static const char *const names[] = { "ganesha.nfsd\n", "dbus-daemon\n", NULL };
+	static const char *const names[] = { "ganesha.nfsd\n", "dbus-daemon\n", "smbd\n", NULL };
 	_cleanup_free_ char *comm = xasprintf("/proc/%s/comm", pid), *net = xasprintf("/proc/%s/ns/net", pid);
 	struct stat ours, its;
 	char name[32] = "";
