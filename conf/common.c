@@ -124,7 +124,10 @@ const struct option conf_backend_options[] = {
 	  .type = OPTION_MODE,
 	  .fallback = "0770",
 	  .help = "Mode of a new share's root, in octal." },
-	{ .name = "export", .type = OPTION_LIST, .help = "The exporters of this backend." },
+	{ .name = "export",
+	  .type = OPTION_LIST,
+	  .flags = OPTION_FIXED,
+	  .help = "The exporters of this backend, for shares of other protocols than LOCAL." },
 	{ 0 },
 };
 

@@ -124,12 +124,12 @@ int answer_existing_share(struct engine *en, struct call *c, json_t *row,
 	return 0;
 }
 
-int number_export(struct engine *en, const json_t *share, json_t *instance, struct error *e)
+int number_export(struct engine *en, const struct backend *b, const json_t *share, json_t *instance, struct error *e)
 {
 	int64_t number;
 	int r;
 
-	if (strcmp(jsonx_str(share, "share_proto"), "LOCAL") == 0)
+	if (!backend_is_exported(b) || strcmp(jsonx_str(share, "share_proto"), "LOCAL") == 0)
 		return 0;
 	if ((r = store_free_export_number(en->st, &number, e)) < 0)
 		return r;
@@ -267,7 +267,7 @@ static int make_rows(struct engine *en, struct call *c, uint64_t size, const str
 	c->extra = jsonx_pack("{s:o,s:o}", "share", share, "instance", instance);
 	c->object_kind = xstrdup("share");
 	c->object_id = xstrdup(share_id);
-	return number_export(en, share, instance, e);
+	return number_export(en, c->backend, share, instance, e);
 }
 
 static void make_args(struct call *c, const struct owner *o, uint64_t size)

@@ -139,6 +139,21 @@ static int init_resolve(struct engine *en, struct call *c, struct error *e)
 	return r;
 }
 
+/* Its servers may go on exporting what nobody looks after any more. */
+static int need_exporters(struct engine *en, const struct backend *b, struct error *e)
+{
+	int64_t n;
+	int r = backend_is_exported(b) ? 0 : store_count_exports(en->st, b->name, &n, e);
+
+	if (r < 0 || backend_is_exported(b) || n == 0)
+		return r;
+	return error_set(
+		e, ERR_BACKEND_DOWN, ENODEV,
+		"%lld of its shares are exported, and `export` names no exporter any more: put it back, or delete "
+		"or unmanage them first",
+		(long long)n);
+}
+
 static int set_up(struct engine *en, struct call *c, struct error *e)
 {
 	_cleanup_json_ json_t *nothing = NULL, *nothing2 = NULL;
@@ -146,7 +161,7 @@ static int set_up(struct engine *en, struct call *c, struct error *e)
 	bool empty;
 	int r = backend_is_empty(en, c->backend, &empty, e);
 
-	if (r < 0)
+	if (r < 0 || (r = need_exporters(en, c->backend, e)) < 0)
 		return r;
 	if (backend_has_slot(c->backend, "do_setup")) {
 		in = input_new(c->id, c->method->name);

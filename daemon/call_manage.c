@@ -127,7 +127,7 @@ static int make_rows(struct engine *en, struct call *c, struct error *e)
 	c->object_id = xstrdup(share_id);
 	c->args = json_copy(c->params);
 	json_object_set_new(c->args, "id", json_string(share_id));
-	return number_export(en, share, instance, e);
+	return number_export(en, c->backend, share, instance, e);
 }
 
 static int manage_resolve(struct engine *en, struct call *c, struct error *e)

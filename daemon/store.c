@@ -325,6 +325,18 @@ int store_free_export_number(struct store *st, int64_t *ret, struct error *e)
 	return 0;
 }
 
+int store_count_exports(struct store *st, const char *backend, int64_t *ret, struct error *e)
+{
+	_cleanup_statement_ sqlite3_stmt *s = NULL;
+	int r;
+
+	if ((r = store_statement(st, &(struct sql_key){ .kind = SQL_COUNT_EXPORTS }, &s, e)) < 0 ||
+	    (r = bind_id(st, s, 1, backend, e)) < 0 || (r = store_step(st, s, e)) < 0)
+		return r;
+	*ret = sqlite3_column_int64(s, 0);
+	return 0;
+}
+
 int64_t store_last_event(struct store *st)
 {
 	_cleanup_statement_ sqlite3_stmt *s = NULL;

@@ -86,6 +86,8 @@ int store_count(struct store *st, enum store_table t, const json_t *where, int64
 /* A number for an instance that is to be exported: above those in use, so that one of a moment ago does not come back
  * at once; -ENOSPC (limit) when all 65535 are in use. */
 int store_free_export_number(struct store *st, int64_t *ret, struct error *e);
+/* Instances on the backend that have such a number. */
+int store_count_exports(struct store *st, const char *backend, int64_t *ret, struct error *e);
 /* Sum of size_bytes of the shares that have an instance on the backend. */
 int store_allocated_bytes(struct store *st, const char *backend, uint64_t *ret, struct error *e);
 /* Keeps the newest 1000 calls and those with a request_id of the last day (and all unfinished), the newest 10,000

@@ -76,6 +76,8 @@ static const char *fixed_text(enum sql_kind kind)
 		       " ELSE (SELECT min(n) FROM (SELECT 1 AS n UNION ALL SELECT export_number + 1 FROM instances)"
 		       " WHERE n <= 65535 AND n NOT IN (SELECT export_number FROM instances"
 		       " WHERE export_number IS NOT NULL)) END FROM instances";
+	case SQL_COUNT_EXPORTS:
+		return "SELECT count(*) FROM instances WHERE backend = ? AND export_number IS NOT NULL";
 	case SQL_PRUNE_CALLS:
 		return "DELETE FROM calls WHERE seq <= (SELECT seq FROM calls ORDER BY seq DESC LIMIT 1 OFFSET ?)"
 		       " AND state IN ('done', 'interrupted') AND (request_id IS NULL"

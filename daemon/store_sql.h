@@ -19,9 +19,11 @@ enum sql_kind {
 	SQL_COMMIT,
 	SQL_ROLLBACK,
 	SQL_ALLOCATED_BYTES,
-	SQL_FREE_EXPORT_NUMBER, /* backend; gives the upper and the lower 32 bits' sums */
-	SQL_PRUNE_CALLS,        /* how many stay */
-	SQL_PRUNE_EVENTS,       /* how many stay */
+	SQL_FREE_EXPORT_NUMBER,
+	SQL_COUNT_EXPORTS,
+	/* backend */     /* backend; gives the upper and the lower 32 bits' sums */
+	SQL_PRUNE_CALLS,  /* how many stay */
+	SQL_PRUNE_EVENTS, /* how many stay */
 	SQL_LAST_EVENT,
 };
 

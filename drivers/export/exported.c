@@ -119,28 +119,37 @@ static void refuse_others(const struct driver_share *s, const struct driver_rule
 	}
 }
 
+static bool has_exporter(const struct exported *x, const char *proto)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (strcmp(x->servers[i].exporter->ops->proto, proto) == 0)
+			return true;
+	return false;
+}
+
+static bool can_export(const struct exported *x, const char *share_proto)
+{
+	if (strcmp(share_proto, "NFS_CIFS") == 0)
+		return has_exporter(x, "NFS") && has_exporter(x, "CIFS");
+	return has_exporter(x, share_proto);
+}
+
 /* On every server that speaks the share's protocol: exactly these rules. */
 static int put(const struct exported *x, const struct driver_call *call, const struct driver_share *s,
 	       const struct driver_rules *rules, json_t *results, struct error *e)
 {
 	_cleanup_free_ char *path = NULL;
-	bool any = false;
-	int r = locate(x, call, s, &path, e);
+	int r = can_export(x, s->share_proto) ? locate(x, call, s, &path, e) : cannot_export(x, s, e);
 
 	for (size_t i = 0; r == 0 && i < x->n; i++) {
 		const struct exporter *on = x->servers[i].exporter;
 
-		if (!serves(on->ops, s->share_proto))
-			continue;
-		any = true;
-		r = put_on(x, on, s, path, rules, results, e);
+		if (serves(on->ops, s->share_proto))
+			r = put_on(x, on, s, path, rules, results, e);
 	}
-	if (r < 0)
-		return r;
-	if (!any)
-		return cannot_export(x, s, e);
-	refuse_others(s, rules, results);
-	return 0;
+	if (r == 0)
+		refuse_others(s, rules, results);
+	return r;
 }
 
 /* All are tried: what one cannot take away is no reason to leave the others open. */
@@ -354,8 +363,12 @@ static int ensure_shares(void *backend, const struct driver_call *call, struct d
 		const struct driver_share *s = &call->shares[i];
 		json_t *one = json_object_get(json_object_get(ret->values, "shares"), s->id);
 
-		if (is_exported(s) && jsonx_get(one, "export_locations"))
+		if (!is_exported(s))
+			continue;
+		if (jsonx_get(one, "export_locations"))
 			json_object_set_new(one, "export_locations", locations(x, s));
+		else /* what is not there is not to be reached either */
+			r = remove_exports(x, s, e);
 	}
 	if (r == 0 && call->known)
 		r = remove_orphans(x, call->known, e);
@@ -494,10 +507,13 @@ static int update_access(void *backend, const struct driver_call *call, struct d
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "driver %s has no access rules of its own",
 				 x->driver->name);
 	}
-	if ((r = put(x, call, call->share, call->rules, results, e)) < 0)
-		return r;
-	ret->values = jsonx_pack("{s:O}", "rules", results);
-	return 0;
+	r = put(x, call, call->share, call->rules, results, e);
+	/* What is not there is not to be reached either. */
+	if (r < 0 && e->kind == ERR_NOT_FOUND)
+		(void)remove_exports(x, call->share, NULL);
+	if (r == 0)
+		ret->values = jsonx_pack("{s:O}", "rules", results);
+	return r;
 }
 
 /* ---- revert: the share's directory is replaced, and must be held by nobody meanwhile ---- */

@@ -36,11 +36,13 @@ static bool start_btrfs(const char *test_name)
 	return true;
 }
 
+#define ON_DIRECTORIES                                                                                                 \
+	"runtime_dir = \"@DIR@/run\"\nganesha_grace_period = 0\nexport_addresses = {\"nas\", \"fd99:1::1\"}\n"         \
+	"dir \"b\" {\n root = \"@DIR@/root\"\n"
+
 static void start_dir(void)
 {
-	f = fixture_new(
-		"runtime_dir = \"@DIR@/run\"\nganesha_grace_period = 0\nexport_addresses = {\"nas\", \"fd99:1::1\"}\n"
-		"dir \"b\" {\n root = \"@DIR@/root\"\n export = {\"ganesha\"}\n}\n");
+	f = fixture_new(ON_DIRECTORIES " export = {\"ganesha\"}\n}\n");
 	fixture_start(f, NULL, (uid_t)-1);
 }
 
@@ -299,6 +301,32 @@ static void kills(void)
 	ck_assert(all_is_in_force());
 }
 
+/* A conf file that forgets its exporters leaves nobody's shares open behind the admin's back. */
+START_TEST(without_exporter)
+{
+	json_t *b;
+
+	start_dir();
+	make_share("photos", 8 * MIB);
+	free(allow("photos", A_IS, "ro"));
+	fixture_conf(f, ON_DIRECTORIES "}\n");
+	fixture_hup(f);
+	AWAIT(fixture_log_has(f, "a reload cannot change backend \"b\": option `export'"));
+	fixture_stop(f);
+	fixture_start(f, NULL, (uid_t)-1);
+	b = call(f, "get_backend", "{s:s}", "backend", "b");
+	ck_assert_str_eq(str_at(b, "status"), "down");
+	ck_assert_ptr_nonnull(
+		strstr(str_at(b, "status_reason"), "1 of its shares are exported, and `export` names no"));
+	json_decref(b);
+	fixture_stop(f);
+	fixture_conf(f, ON_DIRECTORIES " export = {\"ganesha\"}\n}\n");
+	fixture_start(f, NULL, (uid_t)-1);
+	wait_backend(f, "b", "up");
+	ck_assert(can_list(A, "photos") && !can_list(B, "photos"));
+}
+END_TEST
+
 START_TEST(kills_on_btrfs)
 {
 	if (start_btrfs("kills_on_btrfs"))
@@ -330,6 +358,7 @@ int main(void)
 	tcase_add_test(tc, life_on_btrfs);
 	tcase_add_test(tc, snapshots_on_btrfs);
 	tcase_add_test(tc, life_on_directories);
+	tcase_add_test(tc, without_exporter);
 	tcase_add_test(tc, kills_on_btrfs);
 	tcase_add_test(tc, kills_on_directories);
 	suite_add_tcase(suite, tc);

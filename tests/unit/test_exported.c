@@ -214,6 +214,8 @@ START_TEST(a_protocol_without_exporter)
 
 	cifs.share_proto = "CIFS";
 	FAILS(&b, ERR_NOT_SUPPORTED, create_share, .id = CALL_1, .share = &cifs);
+	cifs.share_proto = "NFS_CIFS";
+	FAILS(&b, ERR_NOT_SUPPORTED, create_share, .id = CALL_1, .share = &cifs);
 	ck_assert(!exists(text("%s/root/one", dir)));
 }
 END_TEST
@@ -351,6 +353,24 @@ START_TEST(start_puts_locations_and_removes_orphans)
 }
 END_TEST
 
+/* Its directory is gone: nobody reaches what may come in its place. */
+START_TEST(what_is_gone_is_not_exported)
+{
+	_cleanup_json_ json_t *known = jsonx_pack("{s:b}", SHARE_1, 1);
+
+	DO(&b, create_share, .id = CALL_1, .share = &nfs);
+	shell("mv '%s/root/one' '%s/away'", dir, dir);
+	FAILS(&b, ERR_NOT_FOUND, update_access, .id = CALL_2, .share = &nfs, .rules = &two_rules);
+	ck_assert_ptr_null(seventh());
+	shell("mv '%s/away' '%s/root/one'", dir, dir);
+	DO(&b, update_access, .id = CALL_2, .share = &nfs, .rules = &two_rules);
+	ck_assert_ptr_nonnull(seventh());
+	shell("mv '%s/root/one' '%s/away'", dir, dir);
+	DO(&b, ensure_shares, .id = CALL_3, .shares = &nfs, .n_shares = 1, .known = known);
+	ck_assert_ptr_null(seventh());
+}
+END_TEST
+
 START_TEST(stats_tell_of_both)
 {
 	_cleanup_outcome_ struct outcome o = WELL(&b, get_share_stats, .id = CALL_1);
@@ -414,6 +434,7 @@ int main(void)
 				 a_copy_is_exported_at_its_end,
 				 what_another_exports_is_not_adopted,
 				 start_puts_locations_and_removes_orphans,
+				 what_is_gone_is_not_exported,
 				 stats_tell_of_both,
 				 a_lost_server_is_lost_for_all,
 				 a_server_that_does_not_start,
