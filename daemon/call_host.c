@@ -142,10 +142,10 @@ static int init_resolve(struct engine *en, struct call *c, struct error *e)
 /* Its servers may go on exporting what nobody looks after any more. */
 static int need_exporters(struct engine *en, const struct backend *b, struct error *e)
 {
-	int64_t n;
+	int64_t n = 0;
 	int r = backend_is_exported(b) ? 0 : store_count_exports(en->st, b->name, &n, e);
 
-	if (r < 0 || backend_is_exported(b) || n == 0)
+	if (r < 0 || n == 0)
 		return r;
 	return error_set(
 		e, ERR_BACKEND_DOWN, ENODEV,
