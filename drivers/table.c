@@ -1,5 +1,7 @@
 #include "drivers/table.h"
 
+#include "drivers/slots.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -75,42 +77,8 @@ int driver_register(const struct share_driver_ops *ops, const char *origin, stru
 
 /* ---- slots ---- */
 
-#define SLOTS(X)                                                                                                       \
-	X(do_setup)                                                                                                    \
-	X(check_for_setup_error)                                                                                       \
-	X(get_share_stats)                                                                                             \
-	X(ensure_shares)                                                                                               \
-	X(create_share)                                                                                                \
-	X(create_share_from_snapshot)                                                                                  \
-	X(delete_share)                                                                                                \
-	X(extend_share)                                                                                                \
-	X(shrink_share)                                                                                                \
-	X(manage_existing)                                                                                             \
-	X(unmanage)                                                                                                    \
-	X(update_access)                                                                                               \
-	X(create_snapshot)                                                                                             \
-	X(delete_snapshot)                                                                                             \
-	X(revert_to_snapshot)                                                                                          \
-	X(manage_existing_snapshot)                                                                                    \
-	X(unmanage_snapshot)                                                                                           \
-	X(create_replica)                                                                                              \
-	X(delete_replica)                                                                                              \
-	X(promote_replica)                                                                                             \
-	X(update_replica_state)                                                                                        \
-	X(create_replicated_snapshot)                                                                                  \
-	X(delete_replicated_snapshot)                                                                                  \
-	X(update_replicated_snapshot)                                                                                  \
-	X(setup_server)                                                                                                \
-	X(teardown_server)                                                                                             \
-	X(get_periodic_hook_data)                                                                                      \
-	X(get_share_status)                                                                                            \
-	X(get_share_usage)                                                                                             \
-	X(list_objects)                                                                                                \
-	X(check_backend)                                                                                               \
-	X(locate_share)
-
 #define NAME(slot) #slot,
-static const char *const slot_names[] = { SLOTS(NAME) NULL };
+static const char *const slot_names[] = { DRIVER_SLOTS(NAME) NULL };
 #undef NAME
 
 driver_slot *driver_slot_by_name(const struct share_driver_ops *ops, const char *slot)
@@ -118,7 +86,7 @@ driver_slot *driver_slot_by_name(const struct share_driver_ops *ops, const char 
 #define MATCH(member)                                                                                                  \
 	if (strcmp(slot, #member) == 0)                                                                                \
 		return ops->member;
-	SLOTS(MATCH)
+	DRIVER_SLOTS(MATCH)
 #undef MATCH
 	return NULL;
 }

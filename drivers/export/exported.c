@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "drivers/export/table.h"
+#include "drivers/slots.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -557,38 +558,15 @@ static int revert_to_snapshot(void *backend, const struct driver_call *call, str
 
 /* ---- what passes untouched ---- */
 
-#define PASSED(X)                                                                                                      \
-	X(check_for_setup_error)                                                                                       \
-	X(extend_share)                                                                                                \
-	X(shrink_share)                                                                                                \
-	X(create_snapshot)                                                                                             \
-	X(delete_snapshot)                                                                                             \
-	X(manage_existing_snapshot)                                                                                    \
-	X(unmanage_snapshot)                                                                                           \
-	X(create_replica)                                                                                              \
-	X(delete_replica)                                                                                              \
-	X(promote_replica)                                                                                             \
-	X(update_replica_state)                                                                                        \
-	X(create_replicated_snapshot)                                                                                  \
-	X(delete_replicated_snapshot)                                                                                  \
-	X(update_replicated_snapshot)                                                                                  \
-	X(setup_server)                                                                                                \
-	X(teardown_server)                                                                                             \
-	X(get_periodic_hook_data)                                                                                      \
-	X(get_share_status)                                                                                            \
-	X(get_share_usage)                                                                                             \
-	X(list_objects)                                                                                                \
-	X(check_backend)                                                                                               \
-	X(locate_share)
-
 #define PASS(slot)                                                                                                     \
-	static int slot(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)     \
+	static int pass_##slot(void *backend, const struct driver_call *call, struct driver_result *ret,               \
+			       struct error *e)                                                                        \
 	{                                                                                                              \
 		struct exported *x = backend;                                                                          \
                                                                                                                        \
 		return pass(x, x->driver->slot, call, ret, e);                                                         \
 	}
-PASSED(PASS)
+DRIVER_SLOTS(PASS)
 #undef PASS
 
 #define OURS(X)                                                                                                        \
@@ -605,8 +583,14 @@ PASSED(PASS)
 static void fill_ops(struct exported *x)
 {
 	x->ops = *x->driver;
-#define TAKE(slot) x->ops.slot = x->driver->slot ? (slot) : NULL;
-	PASSED(TAKE)
+#define TAKE(slot)                                                                                                     \
+	if (x->driver->slot)                                                                                           \
+		x->ops.slot = pass_##slot;
+	DRIVER_SLOTS(TAKE)
+#undef TAKE
+#define TAKE(slot)                                                                                                     \
+	if (x->driver->slot)                                                                                           \
+		x->ops.slot = slot;
 	OURS(TAKE)
 #undef TAKE
 	x->ops.do_setup = do_setup;

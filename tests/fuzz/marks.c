@@ -47,19 +47,6 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-/* What it hands over to be done behind is left undone. */
-static void drop_work(struct driver_work *w)
-{
-	if (!w)
-		return;
-	for (char **a = w->argv; a && *a; a++)
-		free(*a);
-	free(w->argv);
-	if (w->release)
-		w->release(w->data);
-	free(w);
-}
-
 static int invoke(void *backend, driver_slot *slot, const struct driver_call *call)
 {
 	struct driver_result result = { 0 };
@@ -69,7 +56,8 @@ static int invoke(void *backend, driver_slot *slot, const struct driver_call *ca
 	if (r < 0)
 		fuzz_check_error(&e);
 	json_decref(result.values);
-	drop_work(result.work);
+	/* What it hands over to be done behind is left undone. */
+	driver_work_free(result.work);
 	return r;
 }
 

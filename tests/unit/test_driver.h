@@ -274,16 +274,6 @@ static inline void outcome_clear(struct outcome *o)
 }
 #define _cleanup_outcome_ __attribute__((__cleanup__(outcome_clear)))
 
-static inline void work_free(struct driver_work *w)
-{
-	for (char **a = w->argv; *a; a++)
-		free(*a);
-	free(w->argv);
-	if (w->release)
-		w->release(w->data);
-	free(w);
-}
-
 /* What the daemon makes of the lines that a helper prints. */
 static inline void read_lines(char *output, json_t **ret_result, struct error *ret_failure)
 {
@@ -338,7 +328,7 @@ static inline void work_step(const struct backend *b, const struct driver_call *
 		o->works++;
 		o->r = w->finish(b->state, w->data, call, result, good ? NULL : &failure, res, &o->e);
 	}
-	work_free(w);
+	driver_work_free(w);
 }
 
 static inline struct outcome run_slot(const struct backend *b, driver_slot *slot, const struct driver_call *call)
