@@ -277,8 +277,14 @@ int samba_server_start(struct samba_server *s, struct error *e)
 		return r;
 	running = export_server_take_over(s->smbd) == 0;
 	/* Its port or its passdb may be another now. */
-	if (running && conf_is(s, conf))
-		return wait_for_answer(s, e);
+	if (running && conf_is(s, conf)) {
+		r = wait_for_answer(s, e);
+		if (r == 0 || export_server_is_alive(s->smbd))
+			return r;
+		/* It was about to end when it was taken over. */
+		error_clear(e);
+		running = false;
+	}
 	if (running && !export_server_stop(s->smbd, STOP_LIMIT))
 		return error_set(e, ERR_BACKEND_DOWN, EBUSY, "smbd, process %d, does not end: see what holds it",
 				 (int)export_server_pid(s->smbd));

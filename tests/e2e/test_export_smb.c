@@ -347,7 +347,7 @@ START_TEST(kills)
 	kill(pid_of_smbd(), SIGKILL);
 	fixture_kill(f);
 	fixture_start(f, NULL, (uid_t)-1);
-	ck_assert(sees(B, BEN, "closed"));
+	AWAIT(sees(B, BEN, "closed"));
 	deny("closed", rule);
 	free(rule);
 	ck_assert(all_is_in_force());
