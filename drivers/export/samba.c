@@ -114,7 +114,7 @@ static int read_pid(const char *dir, pid_t *ret)
 static int find_system(struct samba *s, struct error *e)
 {
 	_cleanup_free_ char *registry = NULL, *dir = NULL;
-	pid_t pid;
+	pid_t pid = 0;
 	int r;
 
 	if ((r = samba_parameter(NULL, "registry shares", &registry, e)) < 0 ||

@@ -82,7 +82,8 @@ void write_backend(FILE *out, const struct config *c, size_t number, double stat
 	fprintf(out, "sim \"b%zu\" {\n hook_drivers = {\"%s\"", number, names[0]);
 	for (unsigned i = 1; i < c->n; i++)
 		fprintf(out, ", \"%s\"", names[i]);
-	fprintf(out, "}\n stats_interval = %.3f\n", stats_interval);
+	/* Measured after half a minute, a share would change in between. */
+	fprintf(out, "}\n stats_interval = %.3f\n usage_interval = 0\n", stats_interval);
 	for (unsigned p = 0; p < MODEL_PHASES; p++)
 		if (c->enabled & (1U << p))
 			fprintf(out, " %s = true\n", switches[p]);

@@ -377,7 +377,8 @@ static void a_full_share_as_its_own_gate_(void)
 	DO(&b, manage_existing, .id = CALL_2, .share = &s);
 	let_in(&s, (const char *[]){ "nobody" }, 1);
 	ck_assert_uint_lt(fill(in_root("home/big"), 16 * MIB), 8 * MIB);
-	shell("i=0; while [ $i -lt 2000 ] && echo x >'%s'/$i; do i=$((i+1)); done 2>/dev/null || true", in_root("home"));
+	shell("i=0; while [ $i -lt 2000 ] && echo x >'%s'/$i; do i=$((i+1)); done 2>/dev/null || true",
+	      in_root("home"));
 	btrfs_sync();
 	let_in(&s, (const char *[]){ "daemon" }, 1);
 	ck_assert_int_eq(as_user(NOBODY, try_enter, in_root("home")), EACCES);
