@@ -239,8 +239,14 @@ static int and_then(struct exported *x, const struct driver_call *call, int r, f
 {
 	struct chain *c;
 
-	if (r < 0 || !ret->work || ret->work->background)
-		return r < 0 ? r : after(x, call, ret, e);
+	if (r < 0)
+		return r;
+	if (!ret->work || ret->work->background) {
+		r = after(x, call, ret, e);
+		if (r < 0)
+			drop_result(ret);
+		return r;
+	}
 	c = xcalloc(1, sizeof *c);
 	*c = (struct chain){ before, after, ret->work->finish, ret->work->release, ret->work->data };
 	ret->work->finish = finish_chain;

@@ -254,7 +254,8 @@ char *one_thread_talk(struct one_thread *d, const char *text, size_t len, struct
 		quiet = moved ? 0 : quiet + 1;
 		/* Who subscribed is not hung up on. */
 		if (quiet == QUIET_TURNS && server_connections(d->s.server) > 0)
-			t.subscribed = memmem(t.got, t.got_len, "{\"seq\":", 7) != NULL;
+			t.subscribed = memmem(t.got, t.got_len, "{\"seq\":", 7) ||
+				       memmem(text, len, "subscribe", 9); /* by a notification: not answered */
 		if (quiet > QUIET_TURNS && t.subscribed)
 			break;
 		FUZZ_CHECK(quiet < STUCK_TURNS, "an answer does not come: %.*s", (int)len, text);
