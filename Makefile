@@ -78,6 +78,8 @@ TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filt
 # Below one another, in parallel where nobody says otherwise.
 SUB       = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 RESULTS  := $(O)/results
+# Two of us may look at the same flags.
+MAKE_PID := $(shell echo $$PPID)
 SANITIZED := OPT="-O1 -g"
 # The second compiler builds what runs under ASan and UBSan, and what clang-tidy looks at.
 ASAN     := O=$(O)/asan CC=clang $(SANITIZED) SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined"
@@ -122,10 +124,14 @@ demo-nfs: deps ## the same over NFS: a btrfs on a loop device, two clients, acce
 	+@$(SUB) all
 	@tests/demo-nfs.sh $(O)
 
+# Tests mostly wait: lint goes on behind them, and gets what they leave.
 test: deps ## all tests: as built, under ASan and UBSan, fuzzing, under TSan, then lint; one summary
-	@rm -rf $(RESULTS); failed=; \
-	for stage in plain asan fuzz tsan lint; do $(SUB) stage-$$stage TSAN_TESTS="$(THREADED)" OURS=1 || failed="$$failed $$stage"; done; \
-	tests/run.sh sum $(RESULTS) $$failed
+	@rm -rf $(RESULTS); mkdir -p $(O); failed=; \
+	$(SUB) everything && $(SUB) $(ASAN) everything; \
+	nice -n 19 $(SUB) stage-lint OURS=1 >$(O)/lint.log 2>&1 & lint=$$!; \
+	for stage in plain asan fuzz tsan; do $(SUB) stage-$$stage TSAN_TESTS="$(THREADED)" OURS=1 || failed="$$failed $$stage"; done; \
+	wait $$lint || failed="$$failed lint"; \
+	cat $(O)/lint.log; tests/run.sh sum $(RESULTS) $$failed
 
 asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@rm -rf $(RESULTS); $(SUB) stage-asan || failed=asan; tests/run.sh sum $(RESULTS) $$failed
@@ -210,8 +216,8 @@ covering: $(FUZZ) $(PROGRAMS) $(TEST_SO) $(addprefix $(O)/tests/,$(COVERING))
 
 # Other flags: all is built anew, for some of them are paths that end up in the programs.
 $(O)/flags: FORCE | $(O)/
-	$(file >$@.new,$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL))
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	$(file >$@.$(MAKE_PID),$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL))
+	@cmp -s $@.$(MAKE_PID) $@ && rm $@.$(MAKE_PID) || mv $@.$(MAKE_PID) $@
 $(O)/:
 	@mkdir -p $@
 

@@ -2,7 +2,7 @@
 # Runs test programs, and counts.
 #
 #	tests/run.sh run LABEL RESULTS BUILD PROGRAM..    programs of BUILD/tests, three at a time (they mostly wait), then the demo
-#	tests/run.sh fuzz RESULTS BUILD KEEP SECONDS TARGET..   fuzz targets of BUILD/tests/fuzz, two at a time
+#	tests/run.sh fuzz RESULTS BUILD KEEP SECONDS TARGET..   fuzz targets of BUILD/tests/fuzz, all at a time
 #	tests/run.sh coverage BUILD KEEP "SOURCE.." PROGRAM..   lines of the sources that these and all fuzz inputs reach
 #	tests/run.sh sum RESULTS [FAILED STAGE..]         the summary of all runs; exit status 1 when anything failed
 #
@@ -118,7 +118,7 @@ fuzz() {
 	TMPDIR=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")") || exit 1
 	# Speed: what ASan remembers of each allocation is most of the time otherwise.
 	export TMPDIR UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=malloc_context_size=5:quarantine_size_mb=32
-	printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I{} bash "$0" fuzz_one "$results/{}" {} "$build" "$keep" "$seconds"
+	printf '%s\n' "$@" | xargs -P "${JOBS:-4}" -I{} bash "$0" fuzz_one "$results/{}" {} "$build" "$keep" "$seconds"
 	rm -rf "$TMPDIR"
 	printf 'fuzz: '
 	add_up "$results"/*.count || rc=1
