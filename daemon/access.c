@@ -155,15 +155,21 @@ json_t *access_row(const char *share_id, const char *id, const char *type, const
 			  metadata ? json_incref(metadata) : json_object(), "created_at", now, "updated_at", now);
 }
 
+int access_add_state(struct engine *en, const char *access_id, const char *instance_id, const char *state,
+		     struct error *e)
+{
+	_cleanup_free_ char *id = xasprintf("%s/%s", access_id, instance_id);
+	_cleanup_json_ json_t *s = jsonx_pack("{s:s,s:s,s:s,s:s}", "id", id, "access_id", access_id, "instance_id",
+					      instance_id, "state", state);
+
+	return store_insert(en->st, STORE_ACCESS_STATES, s, NULL, e);
+}
+
 int access_insert(struct engine *en, const json_t *row, const char *instance_id, const char *state, struct error *e)
 {
-	const char *id = jsonx_str(row, "id");
-	_cleanup_free_ char *state_id = xasprintf("%s/%s", id, instance_id);
-	_cleanup_json_ json_t *s = jsonx_pack("{s:s,s:s,s:s,s:s}", "id", state_id, "access_id", id, "instance_id",
-					      instance_id, "state", state);
 	int r = store_insert(en->st, STORE_ACCESS_RULES, row, NULL, e);
 
-	return r < 0 ? r : store_insert(en->st, STORE_ACCESS_STATES, s, NULL, e);
+	return r < 0 ? r : access_add_state(en, jsonx_str(row, "id"), instance_id, state, e);
 }
 
 int access_set_state(struct engine *en, const char *access_id, const char *instance_id, const char *state,
@@ -178,9 +184,14 @@ int access_set_state(struct engine *en, const char *access_id, const char *insta
 int access_drop(struct engine *en, const char *access_id, const char *instance_id, struct error *e)
 {
 	_cleanup_free_ char *id = xasprintf("%s/%s", access_id, instance_id);
-	int r = store_delete(en->st, STORE_ACCESS_STATES, id, e);
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "access_id", access_id);
+	int64_t elsewhere;
+	int r;
 
-	return r < 0 ? r : store_delete(en->st, STORE_ACCESS_RULES, access_id, e);
+	if ((r = store_delete(en->st, STORE_ACCESS_STATES, id, e)) < 0 ||
+	    (r = store_count(en->st, STORE_ACCESS_STATES, where, &elsewhere, e)) < 0 || elsewhere > 0)
+		return r;
+	return store_delete(en->st, STORE_ACCESS_RULES, access_id, e);
 }
 
 static bool is_leaving(struct engine *en, const char *access_id, const char *instance_id)
@@ -236,38 +247,88 @@ static int check_rules(const struct backend *b, const json_t *rules, struct erro
 	return 0;
 }
 
-int access_apply(struct engine *en, struct call *c, const json_t *add, const json_t *remove, const json_t *update,
-		 json_t **ret, struct error *e)
+/* What an instance opens to whom a rule names. */
+static enum opens { OPENS_AS_RULED, OPENS_READ_ONLY, OPENS_NOTHING } what_opens(const struct call *c)
 {
-	_cleanup_json_ json_t *wanted = NULL, *values = NULL;
-	struct input *in;
+	const char *state = jsonx_str(c->instance, "replica_state"), *type = jsonx_str(c->share, "replication_type");
+
+	if (!state || strcmp(state, "active") == 0)
+		return OPENS_AS_RULED;
+	return type && strcmp(type, "dr") == 0 ? OPENS_NOTHING : OPENS_READ_ONLY;
+}
+
+static void add_rule(struct input *in, enum input_rules kind, enum opens opens, const json_t *rule)
+{
+	_cleanup_json_ json_t *open = opens == OPENS_READ_ONLY ? json_copy((json_t *)rule) : NULL;
+
+	if (!rule || opens == OPENS_NOTHING)
+		return;
+	if (open)
+		json_object_set_new(open, "access_level", json_string("ro"));
+	input_rule(in, kind, open ? open : rule);
+}
+
+/* Nothing is to be open, and nothing is: that is as it should be. */
+static json_t *all_fine(const json_t *wanted)
+{
+	json_t *o = json_object(), *rule;
 	size_t i;
-	json_t *rule;
+
+	json_array_foreach(wanted, i, rule)
+		json_object_set_new(o, jsonx_str(rule, "id"), jsonx_pack("{s:s}", "state", "active"));
+	return o;
+}
+
+int access_add_wanted(struct engine *en, const struct call *c, struct input *in, const json_t *update, json_t **ret,
+		      struct error *e)
+{
+	json_t *wanted, *rule;
+	size_t i;
 	int r = access_wanted(en, jsonx_str(c->share, "id"), jsonx_str(c->instance, "id"), &wanted, e);
 
 	if (r < 0)
 		return r;
-	in = input_of(c);
 	input_rules_begin(in);
 	json_array_foreach(wanted, i, rule) {
 		/* What is to be changed is wanted as it will be. */
 		bool changes = update && strcmp(jsonx_str(update, "id"), jsonx_str(rule, "id")) == 0;
 
-		input_rule(in, RULES_ALL, changes ? update : rule);
+		add_rule(in, RULES_ALL, what_opens(c), changes ? update : rule);
 	}
-	if (add)
-		input_rule(in, RULES_ADD, add);
-	if (remove)
-		input_rule(in, RULES_REMOVE, remove);
-	if (update)
-		input_rule(in, RULES_UPDATE, update);
+	if (ret)
+		*ret = wanted;
+	else
+		json_decref(wanted);
+	return 0;
+}
+
+int access_apply(struct engine *en, struct call *c, const json_t *add, const json_t *remove, const json_t *update,
+		 json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *wanted = NULL, *values = NULL;
+	enum opens opens = what_opens(c);
+	struct input *in = input_of(c);
+	int r = access_add_wanted(en, c, in, update, &wanted, e);
+
+	if (r < 0) {
+		input_free(in);
+		return r;
+	}
+	if (opens == OPENS_NOTHING && (add || remove || update)) {
+		input_free(in);
+		*ret = all_fine(wanted);
+		return 0;
+	}
+	add_rule(in, RULES_ADD, opens, add);
+	add_rule(in, RULES_REMOVE, opens, remove);
+	add_rule(in, RULES_UPDATE, opens, update);
 	r = backend_invoke(en, c->backend, c, "update_access", in, &values, e);
 	if (r == 1)
 		return error_set(e, ERR_INTERNAL, EINVAL, "update_access of driver %s answered with long work",
 				 c->backend->driver);
 	if (r < 0 || (r = check_rules(c->backend, json_object_get(values, "rules"), e)) < 0)
 		return r;
-	*ret = json_incref(json_object_get(values, "rules"));
+	*ret = opens == OPENS_NOTHING ? all_fine(wanted) : json_incref(json_object_get(values, "rules"));
 	return 0;
 }
 
@@ -298,11 +359,16 @@ int access_deny_all(struct engine *en, struct call *c, struct error *e)
 
 int access_settle(struct engine *en, const struct call *c, const json_t *rules, struct error *e)
 {
+	return access_settle_on(en, jsonx_str(c->instance, "id"), rules, e);
+}
+
+int access_settle_on(struct engine *en, const char *instance_id, const json_t *rules, struct error *e)
+{
 	const char *id, *key;
 	json_t *rule;
 
 	json_object_foreach((json_t *)rules, id, rule) {
-		_cleanup_free_ char *state_id = xasprintf("%s/%s", id, jsonx_str(c->instance, "id"));
+		_cleanup_free_ char *state_id = xasprintf("%s/%s", id, instance_id);
 		_cleanup_json_ json_t *fields = jsonx_pack("{s:O,s:o}", "state", json_object_get(rule, "state"),
 							   "status_reason", jsonx_string(jsonx_str(rule, "reason")));
 		int r;
@@ -314,6 +380,26 @@ int access_settle(struct engine *en, const struct call *c, const json_t *rules, 
 		if (r < 0 && r != -ENOENT)
 			return r;
 		error_clear(e);
+	}
+	return 0;
+}
+
+int access_drop_denied(struct engine *en, const char *instance_id, struct error *e)
+{
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "instance_id", instance_id), *rows = NULL;
+	size_t i;
+	json_t *row;
+	int r = store_select(en->st, STORE_ACCESS_STATES, &(struct store_query){ .where = where }, &rows, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(rows, i, row) {
+		const char *state = jsonx_str(row, "state");
+
+		if (strcmp(state, "denying") != 0 && strcmp(state, "queued_to_deny") != 0)
+			continue;
+		if ((r = access_drop(en, jsonx_str(row, "access_id"), jsonx_str(row, "instance_id"), e)) < 0)
+			return r;
 	}
 	return 0;
 }

@@ -22,9 +22,17 @@ json_t *access_row(const char *share_id, const char *id, const char *type, const
 int access_insert(struct engine *en, const json_t *row, const char *instance_id, const char *state, struct error *e);
 int access_set_state(struct engine *en, const char *access_id, const char *instance_id, const char *state,
 		     const char *reason, struct error *e);
-/* The rows of one rule. */
+/* The state of a rule on one more instance. */
+int access_add_state(struct engine *en, const char *access_id, const char *instance_id, const char *state,
+		     struct error *e);
+/* The state of a rule on the instance; the rule itself when it was the last. */
 int access_drop(struct engine *en, const char *access_id, const char *instance_id, struct error *e);
 
+/* `rules` of an input: all that are wanted on the call's instance, as they are to be there: a replica that is not the
+ * active one is open read-only (readable) or not at all (dr). `update`: a row that takes the place of its rule, or
+ * NULL. `*ret` (may be NULL): the wanted rows. */
+int access_add_wanted(struct engine *en, const struct call *c, struct input *in, const json_t *update, json_t **ret,
+		      struct error *e);
 /* Tells the driver: all wanted rules of the call's share, and the one that is added, removed or updated (rows; NULL:
  * none; all NULL: make it equal). `*ret`: id to {"state","reason"?,"access_key"?}. */
 int access_apply(struct engine *en, struct call *c, const json_t *add, const json_t *remove, const json_t *update,
@@ -33,8 +41,9 @@ int access_apply(struct engine *en, struct call *c, const json_t *add, const jso
 int access_deny_all(struct engine *en, struct call *c, struct error *e);
 /* Writes what access_apply answered, rule by rule. */
 int access_settle(struct engine *en, const struct call *c, const json_t *rules, struct error *e);
+int access_settle_on(struct engine *en, const char *instance_id, const json_t *rules, struct error *e);
 /* Rules about to be denied, after all others were put in force: they are gone. */
-int access_drop_denied(struct engine *en, const struct call *c, struct error *e);
+int access_drop_denied(struct engine *en, const char *instance_id, struct error *e);
 /* What a hook may see of `rules`: id to state. New reference. */
 json_t *access_states_json(const json_t *rules);
 /* Rules of this share that are wanted: without those about to be denied. */

@@ -111,6 +111,32 @@ static int check_members(const char *name, const json_t *v, const char *const *k
 	return 0;
 }
 
+/* {id: {"status", "provider_location"?}} */
+static int check_snapshots(const char *name, const json_t *v, struct error *e)
+{
+	static const char *const words[] = { "available", "error", "deleted" };
+	const char *id, *key;
+	json_t *one, *member;
+
+	if (!json_is_object(v))
+		return wrong(e, name, "must be an object by id");
+	json_object_foreach((json_t *)v, id, one) {
+		const char *status = jsonx_str(one, "status");
+		size_t i = 0;
+
+		while (i < 3 && !(status && strcmp(status, words[i]) == 0))
+			i++;
+		if (i == 3)
+			return wrong(e, name, "must hold objects with a `status`: available, error or deleted");
+		json_object_foreach(one, key, member)
+			if ((strcmp(key, "status") != 0 && strcmp(key, "provider_location") != 0) ||
+			    !json_is_string(member))
+				return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+						 "%s: \"%s\" is unknown, or not a string", name, key);
+	}
+	return 0;
+}
+
 static int check_size(const char *name, const json_t *v, struct error *e)
 {
 	if (!json_is_integer(v) || json_integer_value(v) < 1)
@@ -176,6 +202,7 @@ static int check_stat(const char *name, const json_t *v, struct error *e)
 int answer_check_shape(const struct result_key *key, const char *name, const json_t *v, struct error *e)
 {
 	static const char *const ensured[] = { "export_locations", "status", "status_reason", NULL };
+	static const char *const replicas[] = { "replica_state", "export_locations", NULL };
 
 	switch (key->shape) {
 	case SHAPE_LOCATIONS:
@@ -192,6 +219,10 @@ int answer_check_shape(const struct result_key *key, const char *name, const jso
 		return check_stat(name, v, e);
 	case SHAPE_ENSURED:
 		return check_members(name, v, ensured, e);
+	case SHAPE_REPLICAS:
+		return check_members(name, v, replicas, e);
+	case SHAPE_SNAPSHOT_INSTANCES:
+		return check_snapshots(name, v, e);
 	case SHAPE_LOCATIONS_BY_ID:
 		return check_locations_by_id(name, v, e);
 	case SHAPE_ARRAY:
@@ -234,14 +265,12 @@ static const struct slot_answer {
 	{ "create_snapshot", { LOCATION, SIZE, METADATA }, NULL },
 	{ "revert_to_snapshot", { SIZE, LOCATIONS }, NULL },
 	{ "manage_existing_snapshot", { SIZE, LOCATION }, "provider_location" },
-	{ "create_replica",
-	  { { .name = "replica_state", .shape = SHAPE_STRING }, LOCATIONS, LOCATION },
-	  "replica_state" },
-	{ "promote_replica", { { .name = "replicas", .shape = SHAPE_OBJECT } }, "replicas" },
+	{ "create_replica", { { .name = "replica_state", .shape = SHAPE_STRING }, LOCATIONS, LOCATION }, NULL },
+	{ "promote_replica", { { .name = "replicas", .shape = SHAPE_REPLICAS } }, NULL },
 	{ "update_replica_state", { { .name = "replica_state", .shape = SHAPE_STRING } }, "replica_state" },
-	{ "create_replicated_snapshot", { { .name = "instances", .shape = SHAPE_OBJECT } }, "instances" },
-	{ "delete_replicated_snapshot", { { .name = "instances", .shape = SHAPE_OBJECT } }, "instances" },
-	{ "update_replicated_snapshot", { { .name = "instances", .shape = SHAPE_OBJECT } }, "instances" },
+	{ "create_replicated_snapshot", { { .name = "instances", .shape = SHAPE_SNAPSHOT_INSTANCES } }, NULL },
+	{ "delete_replicated_snapshot", { { .name = "instances", .shape = SHAPE_SNAPSHOT_INSTANCES } }, NULL },
+	{ "update_replicated_snapshot", { { .name = "instances", .shape = SHAPE_SNAPSHOT_INSTANCES } }, NULL },
 	{ "setup_server",
 	  { { .name = "identifier", .shape = SHAPE_STRING }, { .name = "backend_details", .shape = SHAPE_OBJECT } },
 	  "identifier" },
@@ -250,6 +279,7 @@ static const struct slot_answer {
 	  { { .name = "status", .shape = SHAPE_STRING }, { .name = "call_id", .shape = SHAPE_STRING } },
 	  "status" },
 	{ "get_share_usage", { { .name = "used_bytes", .shape = SHAPE_OBJECT } }, "used_bytes" },
+	{ "locate_share", { { .name = "path", .shape = SHAPE_STRING } }, "path" },
 	{ "list_objects", { { .name = "objects", .shape = SHAPE_ARRAY } }, "objects" },
 };
 

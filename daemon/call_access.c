@@ -3,7 +3,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "daemon/access.h"
+#include "daemon/access_replicas.h"
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
 
@@ -40,8 +40,13 @@ static void rule_event(struct engine *en, struct call *c)
 	json_t *o;
 
 	if (answer_rule(en, c, &o, NULL) == 0) {
-		_cleanup_free_ char *type = xasprintf("access.%s", jsonx_str(o, "state"));
+		_cleanup_free_ char *id = xasprintf("%s/%s", c->object_id, jsonx_str(c->instance, "id"));
+		_cleanup_json_ json_t *own = NULL;
+		_cleanup_free_ char *type = NULL;
 
+		/* At the active replica; others may follow later, which the object's state shows. */
+		store_get(en->st, STORE_ACCESS_STATES, "id", id, &own, NULL);
+		type = xasprintf("access.%s", jsonx_str(own ? own : o, "state"));
 		call_event(c, type, o);
 	}
 }
@@ -142,9 +147,13 @@ static int allow_resolve(struct engine *en, struct call *c, struct error *e)
 
 static int allow_intend(struct engine *en, struct call *c, struct error *e)
 {
+	int r;
+
 	c->access = json_incref(c->extra);
 	c->intent = rule_intent(c, c->access);
-	return access_insert(en, c->access, jsonx_str(c->instance, "id"), "applying", e);
+	if ((r = access_insert(en, c->access, jsonx_str(c->instance, "id"), "applying", e)) < 0)
+		return r;
+	return access_insert_others(en, c, jsonx_str(c->access, "id"), "queued_to_apply", e);
 }
 
 static int allow_result(struct call *c, json_t *rules, struct error *e)
@@ -160,13 +169,17 @@ static int allow_drive(struct engine *en, struct call *c, struct error *e)
 	json_t *rules = NULL;
 	int r = access_apply(en, c, c->access, NULL, NULL, &rules, e);
 
-	return r < 0 ? r : allow_result(c, rules, e);
+	if (r == 0)
+		r = allow_result(c, rules, e);
+	return r < 0 ? r : access_apply_others(en, c, c->access, NULL, NULL, e);
 }
 
 static int allow_settle(struct engine *en, struct call *c, struct error *e)
 {
 	int r = access_settle(en, c, c->extra, e);
 
+	if (r == 0)
+		r = access_settle_others(en, c, c->access, false, e);
 	if (r == 0)
 		rule_event(en, c);
 	return r;
@@ -192,7 +205,7 @@ static int rule_amend(struct engine *en, struct call *c, const json_t *changed, 
 
 static int allow_undo(struct engine *en, struct call *c, struct error *e)
 {
-	return access_drop(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), e);
+	return access_drop_everywhere(en, jsonx_str(c->access, "id"), e);
 }
 
 /* The rule is wanted: everything wanted is put in force, which says what became of it. */
@@ -205,6 +218,8 @@ static int allow_recover(struct engine *en, struct call *c, struct error *e)
 	r = access_apply(en, c, NULL, NULL, NULL, &rules, e);
 	if (r == 0)
 		r = allow_result(c, rules, e);
+	if (r == 0)
+		r = access_apply_others(en, c, c->access, NULL, NULL, e);
 	return r < 0 ? r : 1;
 }
 
@@ -283,10 +298,14 @@ static int set_rule_args(struct call *c)
 /* As it was; the init_host that the backend needs now puts the wanted rules in force again. */
 static int rule_undo(struct engine *en, struct call *c, struct error *e)
 {
+	const char *id = jsonx_str(c->access, "id");
+	int r;
+
 	if (!c->access)
 		return 0;
-	return access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "queued_to_apply", NULL,
-				e);
+	if ((r = access_set_state(en, id, jsonx_str(c->instance, "id"), "queued_to_apply", NULL, e)) < 0)
+		return r;
+	return access_set_others(en, c, id, "queued_to_apply", e);
 }
 
 /* ---- deny ---- */
@@ -309,8 +328,13 @@ static int deny_resolve(struct engine *en, struct call *c, struct error *e)
 
 static int deny_intend(struct engine *en, struct call *c, struct error *e)
 {
+	const char *id = jsonx_str(c->access, "id");
+	int r;
+
 	c->intent = rule_intent(c, c->access);
-	return access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "denying", NULL, e);
+	if ((r = access_set_state(en, id, jsonx_str(c->instance, "id"), "denying", NULL, e)) < 0)
+		return r;
+	return access_set_others(en, c, id, "queued_to_deny", e);
 }
 
 static int deny_drive(struct engine *en, struct call *c, struct error *e)
@@ -322,9 +346,17 @@ static int deny_drive(struct engine *en, struct call *c, struct error *e)
 		error_clear(e);
 		r = 0;
 	}
-	return r;
+	return r < 0 ? r : access_apply_others(en, c, NULL, c->access, NULL, e);
 }
 
+static bool is_left(struct engine *en, const struct call *c)
+{
+	_cleanup_json_ json_t *row = NULL;
+
+	return store_get(en->st, STORE_ACCESS_RULES, "id", jsonx_str(c->access, "id"), &row, NULL) == 0;
+}
+
+/* Gone, unless a replica still lets them in: then the rule stays until that is over. */
 static int deny_settle(struct engine *en, struct call *c, struct error *e)
 {
 	json_t *o = NULL;
@@ -332,8 +364,18 @@ static int deny_settle(struct engine *en, struct call *c, struct error *e)
 
 	if (r < 0)
 		return r;
-	call_event(c, "access.denied", o);
-	return access_drop(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), e);
+	if ((r = access_drop(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), e)) < 0 ||
+	    (r = access_settle_others(en, c, c->access, true, e)) < 0) {
+		json_decref(o);
+		return r;
+	}
+	if (is_left(en, c)) {
+		json_decref(o);
+		rule_event(en, c);
+	} else {
+		call_event(c, "access.denied", o);
+	}
+	return 0;
 }
 
 /* It is wanted gone, and stays so: update_access and the next start go on taking it away. */
@@ -399,6 +441,7 @@ static int update_resolve(struct engine *en, struct call *c, struct error *e)
 static int update_intend(struct engine *en, struct call *c, struct error *e)
 {
 	static const char *const keys[] = { "access_level", "options" };
+	int r;
 
 	c->intent = rule_intent(c, c->access);
 	if (!one_rule(c))
@@ -408,7 +451,10 @@ static int update_intend(struct engine *en, struct call *c, struct error *e)
 
 		json_object_set(c->intent, keys[i], v ? v : json_object_get(c->access, keys[i]));
 	}
-	return access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "updating", NULL, e);
+	if ((r = access_set_state(en, jsonx_str(c->access, "id"), jsonx_str(c->instance, "id"), "updating", NULL, e)) <
+	    0)
+		return r;
+	return access_set_others(en, c, jsonx_str(c->access, "id"), "queued_to_apply", e);
 }
 
 static int update_result(struct call *c, json_t *rules, struct error *e)
@@ -431,28 +477,9 @@ static int update_drive(struct engine *en, struct call *c, struct error *e)
 		json_object_set(changed, "options", json_object_get(c->intent, "options"));
 	}
 	r = access_apply(en, c, NULL, NULL, changed, &rules, e);
-	return r < 0 ? r : update_result(c, rules, e);
-}
-
-int access_drop_denied(struct engine *en, const struct call *c, struct error *e)
-{
-	_cleanup_json_ json_t *where = jsonx_pack("{s:O}", "instance_id", json_object_get(c->instance, "id")),
-			      *rows = NULL;
-	size_t i;
-	json_t *row;
-	int r = store_select(en->st, STORE_ACCESS_STATES, &(struct store_query){ .where = where }, &rows, e);
-
-	if (r < 0)
-		return r;
-	json_array_foreach(rows, i, row) {
-		const char *state = jsonx_str(row, "state");
-
-		if (strcmp(state, "denying") != 0 && strcmp(state, "queued_to_deny") != 0)
-			continue;
-		if ((r = access_drop(en, jsonx_str(row, "access_id"), jsonx_str(row, "instance_id"), e)) < 0)
-			return r;
-	}
-	return 0;
+	if (r == 0)
+		r = update_result(c, rules, e);
+	return r < 0 ? r : access_apply_others(en, c, NULL, NULL, changed, e);
 }
 
 static int update_settle(struct engine *en, struct call *c, struct error *e)
@@ -468,7 +495,8 @@ static int update_settle(struct engine *en, struct call *c, struct error *e)
 	}
 	if ((r = access_settle(en, c, c->extra, e)) < 0)
 		return r;
-	if (!one_rule(c) && (r = access_drop_denied(en, c, e)) < 0)
+	if ((!one_rule(c) && (r = access_drop_denied(en, jsonx_str(c->instance, "id"), e)) < 0) ||
+	    (r = access_settle_others(en, c, c->access, false, e)) < 0)
 		return r;
 	if (one_rule(c))
 		rule_event(en, c);

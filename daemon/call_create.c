@@ -210,6 +210,30 @@ static int find_backend(struct engine *en, struct call *c, uint64_t size, struct
 
 /* ---- the steps ---- */
 
+/* Where the snapshot is taken from: the active replica, or the one on the backend that is asked for. */
+static int find_source_instance(struct engine *en, struct call *c, struct error *e)
+{
+	const char *share_id = jsonx_str(c->source, "id"), *backend = jsonx_str(c->params, "backend");
+	_cleanup_json_ json_t *where =
+		backend ? jsonx_pack("{s:s,s:s}", "share_id", share_id, "backend", backend) : NULL;
+	_cleanup_json_ json_t *rows = NULL, *here = NULL;
+	json_t *row;
+	int r = where ? store_select(en->st, STORE_INSTANCES, &(struct store_query){ .where = where, .limit = 1 },
+				     &rows, e)
+		      : 0;
+
+	row = json_array_get(rows, 0);
+	if (r == 0 && row)
+		r = object_snapshot_instance_of(en->st, jsonx_str(c->snapshot, "id"), jsonx_str(row, "id"), &here, e);
+	if (r < 0)
+		return r;
+	if (here && strcmp(jsonx_str(here, "instance_id"), jsonx_str(row, "id")) == 0) {
+		c->source_instance = json_incref(row);
+		return 0;
+	}
+	return object_instance_of(en->st, share_id, &c->source_instance, e);
+}
+
 static int find_source(struct engine *en, struct call *c, uint64_t *size, struct error *e)
 {
 	const char *ref = jsonx_str(c->params, "snapshot");
@@ -222,7 +246,7 @@ static int find_source(struct engine *en, struct call *c, uint64_t *size, struct
 					   "size_bytes is missing: say how many bytes the share may hold");
 	if ((r = object_find_snapshot(en->st, ref, "snapshot", &c->snapshot, e)) < 0 ||
 	    (r = object_find_share(en->st, jsonx_str(c->snapshot, "share_id"), "snapshot", &c->source, e)) < 0 ||
-	    (r = object_instance_of(en->st, jsonx_str(c->source, "id"), &c->source_instance, e)) < 0 ||
+	    (r = find_source_instance(en, c, e)) < 0 ||
 	    (r = object_snapshot_instance_of(en->st, jsonx_str(c->snapshot, "id"), jsonx_str(c->source_instance, "id"),
 					     &c->snapshot_instance, e)) < 0 ||
 	    (r = need_snapshot_status(en, c, WORDS("available"), e)) < 0)

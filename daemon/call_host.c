@@ -8,6 +8,7 @@
 #include "daemon/call_run.h"
 #include "daemon/objects.h"
 #include "daemon/recover.h"
+#include "daemon/replicas.h"
 #include "daemon/resolve.h"
 
 #include <errno.h>
@@ -229,8 +230,9 @@ static void note_change(struct call *c, const json_t *share, const json_t *insta
 	if (strcmp(status, was) == 0 && !moved)
 		return;
 	json_array_append_new(json_object_get(c->extra, "changes"),
-			      jsonx_pack("{s:O,s:O,s:s,s:o,s:o}", "share_id", json_object_get(share, "id"),
-					 "instance_id", json_object_get(instance, "id"), "status", status, "reason",
+			      jsonx_pack("{s:O,s:O,s:o,s:s,s:o,s:o}", "share_id", json_object_get(share, "id"),
+					 "instance_id", json_object_get(instance, "id"), "replica_state",
+					 jsonx_string(jsonx_str(instance, "replica_state")), "status", status, "reason",
 					 strcmp(status, "available") == 0
 						 ? json_null()
 						 : jsonx_string(reason ? reason : "missing on the backend"),
@@ -387,15 +389,22 @@ static int write_change(struct engine *en, struct call *c, const json_t *change,
 		jsonx_pack("{s:O,s:O,s:o}", "status", json_object_get(change, "status"), "status_reason",
 			   json_object_get(change, "reason"), "updated_at", now_json());
 	json_t *locations = jsonx_get(change, "locations"), *object = NULL;
-	_cleanup_free_ char *type = xasprintf("share.%s", jsonx_str(change, "status"));
+	const char *status = jsonx_str(change, "status"), *state = jsonx_str(change, "replica_state");
+	bool secondary = state && strcmp(state, "active") != 0;
+	_cleanup_free_ char *type = xasprintf("share.%s", status);
 	int r;
 
 	if (locations) {
 		json_object_set(fields, "export_locations", locations);
 		json_object_set_new(fields, "hook_export_locations", json_null());
 	}
+	/* One that is broken is in step with nothing; a good update_share_replica mends both. */
+	if (secondary && strcmp(status, "error") == 0)
+		json_object_set_new(fields, "replica_state", json_string("error"));
 	r = store_update(en->st, STORE_INSTANCES, jsonx_str(change, "instance_id"), fields, e);
-	if (r == 0 && object_share_by_id(en->st, jsonx_str(change, "share_id"), &object, NULL) == 0)
+	if (r == 0 && secondary)
+		replica_event(en, c, jsonx_str(change, "instance_id"));
+	else if (r == 0 && object_share_by_id(en->st, jsonx_str(change, "share_id"), &object, NULL) == 0)
 		call_event(c, type, object);
 	return r;
 }
@@ -416,18 +425,12 @@ static int write_rules_failed(struct engine *en, const json_t *failed, struct er
 	return 0;
 }
 
-static int write_rules(struct engine *en, const struct call *c, const json_t *entry, struct error *e)
+static int write_rules(struct engine *en, const json_t *entry, struct error *e)
 {
-	struct call one = *c;
-	json_t *instance = jsonx_pack("{s:O}", "id", json_object_get(entry, "instance_id"));
-	int r;
+	const char *instance_id = jsonx_str(entry, "instance_id");
+	int r = access_settle_on(en, instance_id, json_object_get(entry, "rules"), e);
 
-	one.instance = instance;
-	r = access_settle(en, &one, json_object_get(entry, "rules"), e);
-	if (r == 0)
-		r = access_drop_denied(en, &one, e);
-	json_decref(instance);
-	return r;
+	return r < 0 ? r : access_drop_denied(en, instance_id, e);
 }
 
 static int init_settle(struct engine *en, struct call *c, struct error *e)
@@ -440,7 +443,7 @@ static int init_settle(struct engine *en, struct call *c, struct error *e)
 		if ((r = write_change(en, c, entry, e)) < 0)
 			return r;
 	json_array_foreach(json_object_get(c->extra, "rules"), i, entry)
-		if ((r = write_rules(en, c, entry, e)) < 0)
+		if ((r = write_rules(en, entry, e)) < 0)
 			return r;
 	json_array_foreach(json_object_get(c->extra, "rules_failed"), i, entry)
 		if ((r = write_rules_failed(en, entry, e)) < 0)

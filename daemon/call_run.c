@@ -39,6 +39,14 @@ static void set_inner(const struct call *c, json_t *o, const json_t *results)
 		json_object_set(o, "capabilities", (json_t *)results);
 }
 
+/* Then the locations of the share itself are those of the active one. */
+static bool is_another_replica(const struct call *c)
+{
+	const char *state = jsonx_str(c->instance, "replica_state");
+
+	return state && strcmp(state, "active") != 0;
+}
+
 /* The answer with what hooks have changed so far put over it. */
 static json_t *hook_result(void *data, const json_t *results)
 {
@@ -50,7 +58,8 @@ static json_t *hook_result(void *data, const json_t *results)
 		return json_null();
 	o = json_deep_copy(c->answer);
 	for (; k && k->name; k++)
-		if (json_object_get(o, k->name) && (v = json_object_get(results, k->name)))
+		if (json_object_get(o, k->name) && (v = json_object_get(results, k->name)) &&
+		    (!is_another_replica(c) || strcmp(k->name, "export_locations") != 0))
 			json_object_set(o, k->name, v);
 	set_inner(c, o, results);
 	return o;
@@ -430,7 +439,7 @@ static void call_complete(struct engine *en, struct call *c, int r, struct error
 
 	if (r < 0)
 		set_error(c, e, "driver");
-	if (c->result < 0 && c->undecided && c->committed) {
+	if (c->result < 0 && c->undecided && c->committed && !(c->method->flags & METHOD_UNDONE_AT_ONCE)) {
 		leave_open(en, c);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "daemon/access.h"
 #include "daemon/objects.h"
 #include "daemon/recover.h"
+#include "daemon/replicas.h"
 #include "daemon/resolve.h"
 #include "daemon/shares.h"
 
@@ -229,12 +230,28 @@ const struct call_ops ops_create_snapshot = {
 	.undo = new_undo,
 };
 
+/* A snapshot comes to and leaves all replicas alike, or none. */
+static int need_no_replicas(struct engine *en, const struct call *c, struct error *e)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	int r = replica_rows(en, jsonx_str(c->share, "id"), &rows, e);
+
+	if (r < 0 || json_array_size(rows) < 2)
+		return r;
+	error_set(e, ERR_INVALID_STATE, EBUSY,
+		  "share \"%s\" has replicas: its snapshots are made and deleted on all of them, and not adopted or "
+		  "given back",
+		  jsonx_str(c->share, "name"));
+	error_add(e, "object", json_string(jsonx_str(c->share, "name")));
+	return -EBUSY;
+}
+
 static int manage_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	_cleanup_json_ json_t *where = NULL, *rows = NULL;
 	int r = new_resolve(en, c, "manage_starting", e);
 
-	if (r < 0 || c->answered)
+	if (r < 0 || c->answered || (r = need_no_replicas(en, c, e)) < 0)
 		return r;
 	where = jsonx_pack("{s:O,s:O}", "instance_id", json_object_get(c->instance, "id"), "provider_location",
 			   json_object_get(c->params, "provider_location"));
@@ -394,6 +411,13 @@ const struct call_ops ops_delete_snapshot = {
 	.undo = restore_snapshot,
 };
 
+static int unmanage_resolve(struct engine *en, struct call *c, struct error *e)
+{
+	int r = leave_resolve(en, c, e);
+
+	return r < 0 || c->answered ? r : need_no_replicas(en, c, e);
+}
+
 static int unmanage_intend(struct engine *en, struct call *c, struct error *e)
 {
 	c->intent = snapshot_intent(c);
@@ -427,7 +451,7 @@ static int unmanage_recover(struct engine *en, struct call *c, struct error *e)
 }
 
 const struct call_ops ops_unmanage_snapshot = {
-	.resolve = leave_resolve,
+	.resolve = unmanage_resolve,
 	.intend = unmanage_intend,
 	.drive = unmanage_drive,
 	.settle = unmanage_settle,
@@ -458,11 +482,34 @@ static int need_latest(struct engine *en, const struct call *c, struct error *e)
 	return -EINVAL;
 }
 
+/* It lies on the active replica, and nothing brings its data elsewhere now. */
+static int need_quiet_replicas(struct engine *en, const struct call *c, struct error *e)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	json_t *row;
+	size_t i;
+	int r;
+
+	if (strcmp(jsonx_str(c->snapshot_instance, "instance_id"), jsonx_str(c->instance, "id")) != 0) {
+		error_set(e, ERR_INVALID_STATE, ENOENT, "snapshot \"%s\" is not on the share's active replica",
+			  jsonx_str(c->snapshot, "name"));
+		error_add(e, "object", json_string(jsonx_str(c->snapshot, "id")));
+		return -ENOENT;
+	}
+	r = replica_rows(en, jsonx_str(c->share, "id"), &rows, e);
+	for (i = 0; r == 0 && json_array_size(rows) > 1 && i < json_array_size(rows); i++) {
+		row = json_array_get(rows, i);
+		r = need_quiet_replica(en, c, row, e);
+	}
+	return r;
+}
+
 static int revert_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	int r;
 
 	if ((r = resolve_snapshot(en, c, jsonx_str(c->params, "snapshot"), e)) < 0 || (r = need_unused(en, c, e)) < 0 ||
+	    (r = need_quiet_replicas(en, c, e)) < 0 ||
 	    (r = need_share_status(en, c, WORDS("available", "reverting_error"), e)) < 0 ||
 	    (r = need_snapshot_status(en, c, WORDS("available"), e)) < 0 || (r = need_latest(en, c, e)) < 0)
 		return r;
@@ -502,6 +549,28 @@ static int revert_drive(struct engine *en, struct call *c, struct error *e)
 	return backend_invoke(en, c->backend, c, "revert_to_snapshot", revert_input(en, c), &c->results, e);
 }
 
+/* The others hold what the share held before. */
+static int outdate_replicas(struct engine *en, struct call *c, struct error *e)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	json_t *row;
+	size_t i;
+	int r = replica_rows(en, jsonx_str(c->share, "id"), &rows, e);
+
+	json_array_foreach(rows, i, row) {
+		_cleanup_json_ json_t *fields =
+			jsonx_pack("{s:s,s:o}", "replica_state", "out_of_sync", "updated_at", now_json());
+		const char *state = jsonx_str(row, "replica_state");
+
+		if (r < 0 || !state || strcmp(state, "in_sync") != 0)
+			continue;
+		r = store_update(en->st, STORE_INSTANCES, jsonx_str(row, "id"), fields, e);
+		if (r == 0)
+			replica_event(en, c, jsonx_str(row, "id"));
+	}
+	return r;
+}
+
 static int revert_settle(struct engine *en, struct call *c, struct error *e)
 {
 	json_t *locations = jsonx_get(c->results, "export_locations");
@@ -515,7 +584,8 @@ static int revert_settle(struct engine *en, struct call *c, struct error *e)
 		    0 ||
 	    (r = set_locations(en, c, locations, e)) < 0 ||
 	    (r = set_instance_status(en, c, "available", NULL, e)) < 0 ||
-	    (r = set_snapshot_status(en, c, "available", NULL, e)) < 0 || (r = reload_rows(en, c, e)) < 0)
+	    (r = set_snapshot_status(en, c, "available", NULL, e)) < 0 || (r = outdate_replicas(en, c, e)) < 0 ||
+	    (r = reload_rows(en, c, e)) < 0)
 		return r;
 	share_event(en, c);
 	return 0;

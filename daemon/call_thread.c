@@ -11,6 +11,7 @@
 #include "daemon/methods.h"
 #include "daemon/periodic.h"
 #include "daemon/record.h"
+#include "daemon/recover.h"
 #include "daemon/share_servers.h"
 #include "daemon/work.h"
 
@@ -297,6 +298,9 @@ static void begin(struct engine *en)
 
 	if (record_mark_interrupted(en, &e) < 0)
 		log_warning("calls that were cut off could not be marked: %s", e.message);
+	error_clear(&e);
+	if (recover_at_once(en, &e) < 0)
+		log_warning("calls that were cut off could not be undone, and are with their backends: %s", e.message);
 	error_clear(&e);
 	if (store_prune(en->st, &e) < 0)
 		log_warning("old records could not be removed: %s", e.message);

@@ -12,6 +12,7 @@ struct input {
 	struct driver_rules rules;
 	struct driver_share *shares;
 	size_t n_shares, cap_shares;
+	struct driver_snapshot *snapshots;
 	struct driver_rule *rule[RULES_KIND_COUNT];
 	size_t n_rule[RULES_KIND_COUNT];
 	char *id;
@@ -36,6 +37,7 @@ void input_free(struct input *in)
 	for (int k = 0; k < RULES_KIND_COUNT; k++)
 		free(in->rule[k]);
 	free(in->shares);
+	free(in->snapshots);
 	free(in->id);
 	json_decref(in->kept);
 	free(in);
@@ -70,6 +72,8 @@ static void fill_share(struct input *in, struct driver_share *s, const json_t *r
 	s->mode = (mode_t)jsonx_int(row, "root_mode");
 	s->metadata = jsonx_get(row, "metadata");
 	s->server_details = NULL;
+	s->backend = jsonx_str(instance, "backend");
+	s->path = NULL;
 }
 
 void input_share(struct input *in, const json_t *share_row, const json_t *instance_row)
@@ -101,10 +105,13 @@ void input_add_server(struct input *in, const json_t *server_row)
 	in->shares[in->n_shares - 1].server_details = server_row ? jsonx_get(server_row, "backend_details") : NULL;
 }
 
-void input_snapshot(struct input *in, const json_t *row, const json_t *instance)
+void input_add_place(struct input *in, json_t *path)
 {
-	struct driver_snapshot *s = &in->snapshot;
+	in->shares[in->n_shares - 1].path = json_string_value(input_keep(in, path));
+}
 
+static void fill_snapshot(struct input *in, struct driver_snapshot *s, const json_t *row, const json_t *instance)
+{
 	input_keep(in, (json_t *)row);
 	input_keep(in, (json_t *)instance);
 	s->id = jsonx_str(instance, "id");
@@ -114,7 +121,21 @@ void input_snapshot(struct input *in, const json_t *row, const json_t *instance)
 	s->size_bytes = (uint64_t)jsonx_int(row, "size_bytes");
 	s->provider_location = jsonx_str(instance, "provider_location");
 	s->status = jsonx_str(instance, "status");
-	in->call.snapshot = s;
+}
+
+void input_snapshot(struct input *in, const json_t *row, const json_t *instance)
+{
+	fill_snapshot(in, &in->snapshot, row, instance);
+	in->call.snapshot = &in->snapshot;
+}
+
+void input_add_snapshot(struct input *in, const json_t *row, const json_t *instance)
+{
+	size_t n = in->call.n_snapshots++;
+
+	in->snapshots = xrealloc(in->snapshots, (n + 1) * sizeof *in->snapshots);
+	fill_snapshot(in, &in->snapshots[n], row, instance);
+	in->call.snapshots = in->snapshots;
 }
 
 void input_rules_begin(struct input *in)

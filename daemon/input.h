@@ -19,7 +19,11 @@ void input_server(struct input *in, const json_t *server_row);
 void input_add_share(struct input *in, const json_t *share_row, const json_t *instance_row);
 /* The share server of the one added last. */
 void input_add_server(struct input *in, const json_t *server_row);
+/* Where the one added last lies on this host: a string, or NULL. */
+void input_add_place(struct input *in, json_t *path);
 void input_snapshot(struct input *in, const json_t *snapshot_row, const json_t *instance_row);
+/* Adds to `snapshots`. */
+void input_add_snapshot(struct input *in, const json_t *snapshot_row, const json_t *instance_row);
 /* Keeps JSON alive, for members set through input_call. Borrowed back. */
 json_t *input_keep(struct input *in, json_t *j);
 

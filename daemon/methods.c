@@ -46,6 +46,7 @@ static const char *const statuses[] = { "available",       "error",           "e
 #define P_BACKEND(req) P("backend", PARAM_STRING, req, MAX_LEN(255), .help = "name of a backend")
 #define P_SHARE        P("share", PARAM_REF, true, .help = "id or name of the share")
 #define P_SNAPSHOT     P("snapshot", PARAM_REF, true, .help = "id of the snapshot, or share@snapshot")
+#define P_REPLICA      P("replica", PARAM_REF, true, .help = "id of a replica")
 #define P_METADATA     P("metadata", PARAM_METADATA, false, .fallback = "{}", .help = "texts of the caller's own")
 #define P_FORCE                                                                                                        \
 	P("force", PARAM_BOOL, false, .fallback = "false",                                                             \
@@ -232,6 +233,48 @@ static const struct method table[] = {
 	  .slots = SLOTS("unmanage_snapshot"),
 	  .ops = &ops_unmanage_snapshot,
 	  .help = "Forgets a snapshot; its data stay." },
+
+	{ .name = "create_share_replica",
+	  .kind = METHOD_HOOKED,
+	  .flags = METHOD_IF_ABSENT | METHOD_LONG,
+	  .params = PARAMS(P_SHARE, P_BACKEND(true)),
+	  .result = "share",
+	  .results = RESULTS(KEY("replica_state", SHAPE_STRING), KEY_CHANGEABLE("export_locations", SHAPE_LOCATIONS)),
+	  .slots = SLOTS("create_replica", "delete_replica"),
+	  .ops = &ops_create_replica,
+	  .help = "Makes a replica of a share on another backend of its replication_domain; until it is promoted it is "
+		  "open for reading only (readable), or not at all (dr)." },
+	{ .name = "delete_share_replica",
+	  .kind = METHOD_HOOKED,
+	  .flags = METHOD_IF_PRESENT | METHOD_LONG,
+	  .params = PARAMS(P_REPLICA, P_FORCE),
+	  .result = "share|null",
+	  .slots = SLOTS("delete_replica"),
+	  .ops = &ops_delete_replica,
+	  .help = "Deletes a replica with its instances of snapshots; never the active one, nor the only instance of a "
+		  "snapshot." },
+	{ .name = "promote_share_replica",
+	  .kind = METHOD_HOOKED,
+	  .flags = METHOD_LONG | METHOD_UNDONE_AT_ONCE,
+	  .params = PARAMS(P_REPLICA,
+			   P("force", PARAM_BOOL, false, .fallback = "false",
+			     .help = "although it is not in sync, or the active one cannot be shut to writers")),
+	  .result = "share",
+	  .results = RESULTS(KEY("replicas", SHAPE_REPLICAS), KEY_CHANGEABLE("export_locations", SHAPE_LOCATIONS)),
+	  .slots = SLOTS("promote_replica"),
+	  .ops = &ops_promote_replica,
+	  .help = "Makes a replica the active one, also when the backend of the active one is gone. Of the active one "
+		  "itself nothing is changed. Where it fails, the share stays where it was." },
+	{ .name = "update_share_replica",
+	  .kind = METHOD_HOOKED,
+	  .flags = METHOD_LONG | METHOD_UNDONE_AT_ONCE,
+	  .params = PARAMS(P_REPLICA),
+	  .result = "share",
+	  .results = RESULTS(KEY("replica_state", SHAPE_STRING)),
+	  .slots = SLOTS("update_replica_state"),
+	  .ops = &ops_update_replica,
+	  .help = "Brings a replica up to date, as each replica_state_update_interval does, and mends one in error. Of "
+		  "the active one nothing is changed." },
 
 	{ .name = "create_share_server",
 	  .kind = METHOD_HOOKED,

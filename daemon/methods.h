@@ -54,6 +54,8 @@ struct result_key {
 		SHAPE_STATS,
 		SHAPE_ENSURED, /* id to {"export_locations", "status", ..}: a driver's */
 		SHAPE_LOCATIONS_BY_ID,
+		SHAPE_REPLICAS,           /* id to {"replica_state", "export_locations"?} */
+		SHAPE_SNAPSHOT_INSTANCES, /* id to {"status", "provider_location"?} */
 		SHAPE_ARRAY,
 	} shape;
 	bool changeable; /* by a post hook */
@@ -73,6 +75,8 @@ enum method_flag {
 	METHOD_LONG = 1 << 3,              /* takes `wait` */
 	METHOD_NO_INTENT = 1 << 4,         /* repeats itself at every start: needs no intent */
 	METHOD_ANY_BACKEND_STATE = 1 << 5, /* runs although the backend is down */
+	/* What was cut off is undone, and the store alone can do that: its backend need not come back for it. */
+	METHOD_UNDONE_AT_ONCE = 1 << 6,
 };
 
 /* The steps of a call in the call thread (CONTRIBUTING.md). NULL: nothing to do. Each returns 0 or negative with c->err
@@ -100,7 +104,7 @@ struct method {
 	enum method_kind kind;
 	unsigned flags;
 	const struct param *params; /* name NULL ends; NULL: none */
-	const char *result;         /* a schema's name: "share", "share?" (or null), "null", "shares" (a page) .. */
+	const char *result;         /* a schema's name: "share", "share|null", "null", "shares" (a page) .. */
 	const struct result_key *results;
 	const char *const *slots; /* driver slots that must exist; NULL-terminated */
 	const struct call_ops *ops;
@@ -125,7 +129,8 @@ bool method_takes(const struct method *m, const char *common);
 extern const struct call_ops ops_init_host, ops_publish, ops_create_share, ops_delete_share, ops_manage_share,
 	ops_unmanage_share, ops_resize_share, ops_allow_access, ops_deny_access, ops_update_access, ops_create_snapshot,
 	ops_delete_snapshot, ops_revert, ops_manage_snapshot, ops_unmanage_snapshot, ops_set_metadata, ops_reset_status,
-	ops_test_hook, ops_enable_hook, ops_list_orphans, ops_create_share_server, ops_delete_share_server;
+	ops_test_hook, ops_enable_hook, ops_list_orphans, ops_create_share_server, ops_delete_share_server,
+	ops_create_replica, ops_delete_replica, ops_promote_replica, ops_update_replica;
 extern read_function read_list_backends, read_get_backend, read_list_shares, read_get_share, read_list_snapshots,
 	read_get_snapshot, read_list_access_rules, read_list_replicas, read_list_share_servers, read_list_calls,
 	read_list_share_networks, read_list_hooks, read_get_hook, read_get_service, read_discover, read_subscribe;

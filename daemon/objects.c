@@ -92,7 +92,7 @@ static int instances_of(struct store *st, const char *share_id, json_t **ret_row
 int object_instance_of(struct store *st, const char *share_id, json_t **ret_row, struct error *e)
 {
 	_cleanup_json_ json_t *rows = NULL;
-	json_t *found;
+	json_t *found = NULL;
 	int r = instances_of(st, share_id, &rows, &found, e);
 
 	if (r == 0)
@@ -100,24 +100,29 @@ int object_instance_of(struct store *st, const char *share_id, json_t **ret_row,
 	return r;
 }
 
-int object_snapshot_instance_of(struct store *st, const char *snapshot_id, const char *instance_id, json_t **ret_row,
-				struct error *e)
+/* The one on that share instance, else the first. */
+static int pick_snapshot_instance(const char *snapshot_id, const json_t *rows, const char *instance_id, json_t **ret,
+				  struct error *e)
 {
-	_cleanup_json_ json_t *rows = NULL;
-	json_t *row, *found;
+	json_t *row, *found = json_array_get(rows, 0);
 	size_t i;
-	int r = select_by(st, STORE_SNAPSHOT_INSTANCES, "snapshot_id", snapshot_id, &rows, e);
 
-	if (r < 0)
-		return r;
-	found = json_array_get(rows, 0);
 	json_array_foreach(rows, i, row)
 		if (instance_id && strcmp(jsonx_str(row, "instance_id"), instance_id) == 0)
 			found = row;
 	if (!found)
 		return error_set(e, ERR_INTERNAL, ENOENT, "snapshot %s has no instance in the store", snapshot_id);
-	*ret_row = json_incref(found);
+	*ret = json_incref(found);
 	return 0;
+}
+
+int object_snapshot_instance_of(struct store *st, const char *snapshot_id, const char *instance_id, json_t **ret_row,
+				struct error *e)
+{
+	_cleanup_json_ json_t *rows = NULL;
+	int r = select_by(st, STORE_SNAPSHOT_INSTANCES, "snapshot_id", snapshot_id, &rows, e);
+
+	return r < 0 ? r : pick_snapshot_instance(snapshot_id, rows, instance_id, ret_row, e);
 }
 
 json_t *object_locations(const json_t *instance_row)
@@ -259,6 +264,19 @@ int object_share_by_id(struct store *st, const char *id, json_t **ret, struct er
 	return r < 0 ? r : object_share(st, row, ret, e);
 }
 
+/* The one on the active replica stands for the snapshot. */
+static int main_instance(struct store *st, const json_t *row, const json_t *instances, json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *active = NULL;
+	int r;
+
+	if (json_array_size(instances) > 1) {
+		if ((r = object_instance_of(st, jsonx_str(row, "share_id"), &active, e)) < 0)
+			return r;
+	}
+	return pick_snapshot_instance(jsonx_str(row, "id"), instances, active ? jsonx_str(active, "id") : NULL, ret, e);
+}
+
 int object_snapshot(struct store *st, const json_t *row, json_t **ret, struct error *e)
 {
 	static const char *const shown[] = { "id",       "share_id",   "name",       "size_bytes",
@@ -272,8 +290,8 @@ int object_snapshot(struct store *st, const json_t *row, json_t **ret, struct er
 	size_t i;
 	int r;
 
-	if ((r = object_snapshot_instance_of(st, jsonx_str(row, "id"), NULL, &first, e)) < 0 ||
-	    (r = select_by(st, STORE_SNAPSHOT_INSTANCES, "snapshot_id", jsonx_str(row, "id"), &rows, e)) < 0)
+	if ((r = select_by(st, STORE_SNAPSHOT_INSTANCES, "snapshot_id", jsonx_str(row, "id"), &rows, e)) < 0 ||
+	    (r = main_instance(st, row, rows, &first, e)) < 0)
 		return r;
 	copy_members(o, row, shown);
 	copy_members(o, first, of_instance);

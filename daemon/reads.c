@@ -151,8 +151,13 @@ static int make_share(struct reader *rd, const json_t *row, json_t **ret, struct
 static int make_share_of_instance(struct reader *rd, const json_t *row, json_t **ret, struct error *e)
 {
 	_cleanup_json_ json_t *share = NULL;
-	int r = object_find_share(rd->service->st, jsonx_str(row, "share_id"), "share", &share, e);
+	const char *state = jsonx_str(row, "replica_state");
+	int r;
 
+	/* A share is where its active replica is. */
+	if (state && strcmp(state, "active") != 0)
+		return 0;
+	r = object_find_share(rd->service->st, jsonx_str(row, "share_id"), "share", &share, e);
 	return r < 0 ? r : make_share(rd, share, ret, e);
 }
 
@@ -271,9 +276,9 @@ int read_list_access_rules(struct reader *rd, const json_t *params, json_t **ret
 
 static int make_replica(struct reader *rd, const json_t *row, json_t **ret, struct error *e)
 {
-	(void)rd;
 	(void)e;
 	*ret = object_instance(row);
+	view_fill_progress(rd->service->view, *ret);
 	return 0;
 }
 

@@ -152,6 +152,20 @@ static int store_events(struct engine *en, struct call *c, struct error *e)
 	return 0;
 }
 
+/* The answer, or one of its instances. */
+static json_t *object_in(json_t *answer, const char *id)
+{
+	size_t i;
+	json_t *instance;
+
+	if (strcmp(jsonx_str(answer, "id"), id) == 0)
+		return answer;
+	json_array_foreach(json_object_get(answer, "instances"), i, instance)
+		if (strcmp(jsonx_str(instance, "id"), id) == 0)
+			return instance;
+	return NULL;
+}
+
 void record_amend_events(struct call *c)
 {
 	const char *id = jsonx_str(c->answer, "id");
@@ -161,9 +175,11 @@ void record_amend_events(struct call *c)
 	json_array_foreach(c->events, i, event) {
 		const char *of = jsonx_str(json_object_get(event, "object"), "id");
 
-		if (!id || !of || strcmp(id, of) != 0)
+		json_t *now = id && of ? object_in(c->answer, of) : NULL;
+
+		if (!now)
 			continue;
-		json_object_set(event, "object", c->answer);
+		json_object_set(event, "object", now);
 		json_object_set_new(event, "dirty", json_true());
 	}
 }

@@ -204,3 +204,28 @@ int recover_backend(struct engine *en, struct call *host, json_t **ret, struct e
 	*ret = take_ptr(list);
 	return 0;
 }
+
+int recover_at_once(struct engine *en, struct error *e)
+{
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:n}", "state", "intent", "ended_at"), *rows = NULL;
+	json_t *row;
+	size_t i;
+	int r = store_select(en->st, STORE_CALLS, &(struct store_query){ .where = where }, &rows, e);
+
+	json_array_foreach(rows, i, row) {
+		const struct method *m = method_find(jsonx_str(row, "method"));
+		const char *fate = NULL;
+		struct call *c = m && (m->flags & METHOD_UNDONE_AT_ONCE) ? call_from_row(row) : NULL;
+
+		if (!c)
+			continue;
+		if ((r = recover_call(en, c, &fate, e)) < 0) {
+			call_free(c);
+			return r;
+		}
+		log_kind(LOG_LEVEL_NOTICE, LOG_KIND_CALL_RECOVERED, "%s of %s %s was cut off: %s", m->name,
+			 c->object_kind ? c->object_kind : "object", c->object_id ? c->object_id : "", fate);
+		record_send(en, c, true);
+	}
+	return r;
+}

@@ -13,6 +13,7 @@
 #define SNAPSHOT_ID "5b1f8c1e-6a52-4e0c-9a77-0d3c1f2b8a03"
 #define ACCESS_ID   "5b1f8c1e-6a52-4e0c-9a77-0d3c1f2b8a04"
 #define COPY_ID     "5b1f8c1e-6a52-4e0c-9a77-0d3c1f2b8a05"
+#define REPLICA_ID  "5b1f8c1e-6a52-4e0c-9a77-0d3c1f2b8a06"
 #define TIME        "2026-01-02T03:04:05.678Z"
 #define GIB         ((json_int_t)1024 * 1024 * 1024)
 
@@ -80,7 +81,7 @@ static json_t *sample_objects(const struct method *m, const struct backend *b)
 	bool has_snapshot = snapshot && snapshot->required;
 	json_t *o = json_object();
 
-	if (has_snapshot || param_of(m, "share"))
+	if (has_snapshot || param_of(m, "share") || param_of(m, "replica"))
 		json_object_set_new(o, "share", sample_share(b));
 	if (has_snapshot)
 		json_object_set_new(o, "snapshot", sample_snapshot());
@@ -107,6 +108,7 @@ static json_t *value_by_name(const struct method *m, const struct backend *b, co
 		{ "share", SHARE_ID },
 		{ "snapshot", SNAPSHOT_ID },
 		{ "access", ACCESS_ID },
+		{ "replica", INSTANCE_ID },
 		{ "access_type", "user" },
 		{ "access_to", "ann" },
 		{ "access_level", "rw" },
@@ -142,9 +144,10 @@ static json_t *sample_value(const struct method *m, const struct backend *b, con
 static json_t *sample_args(const struct method *m, const struct backend *b)
 {
 	json_t *args = json_object();
-	const char *id = strcmp(m->result, "share") == 0      ? SHARE_ID
-			 : strcmp(m->result, "snapshot") == 0 ? SNAPSHOT_ID
-							      : ACCESS_ID;
+	const char *id = param_of(m, "share") && strcmp(m->result, "share") == 0 ? REPLICA_ID
+			 : strcmp(m->result, "share") == 0                       ? SHARE_ID
+			 : strcmp(m->result, "snapshot") == 0                    ? SNAPSHOT_ID
+										 : ACCESS_ID;
 
 	for (const struct param *p = m->params; p && p->name; p++) {
 		json_t *v = sample_value(m, b, p);
@@ -176,6 +179,11 @@ static json_t *sample_result_value(const struct method *m, const struct result_k
 		return json_string(strcmp(k->name, "state") == 0 ? "active" : "photos");
 	case SHAPE_SIZE:
 		return json_integer(sample_size(m));
+	case SHAPE_REPLICAS:
+		return jsonx_pack("{s:{s:s}}", INSTANCE_ID, "replica_state", "active");
+	case SHAPE_SNAPSHOT_INSTANCES:
+		return jsonx_pack("{s:{s:s,s:s}}", COPY_ID, "status", "available", "provider_location",
+				  "photos/monday");
 	case SHAPE_LOCATIONS_BY_ID:
 		return jsonx_pack("{s:o}", SHARE_ID, sample_locations());
 	case SHAPE_ARRAY:
@@ -205,7 +213,7 @@ static json_t *sample_results(const struct method *m, const struct backend *b)
 
 static json_t *sample_result(const struct method *m, const struct backend *b)
 {
-	if (strcmp(m->result, "share") == 0)
+	if (strncmp(m->result, "share", 5) == 0 && (!m->result[5] || m->result[5] == '|'))
 		return sample_share(b);
 	if (strcmp(m->result, "snapshot") == 0)
 		return sample_snapshot();

@@ -276,6 +276,7 @@ json_t *schema_of_result(const char *result)
 		return reference(result);
 	any = json_array();
 	while ((name = strsep(&rest, "|")))
-		json_array_append_new(any, reference(name));
+		json_array_append_new(any,
+				      strcmp(name, "null") == 0 ? jsonx_pack("{s:s}", "type", name) : reference(name));
 	return jsonx_pack("{s:o}", "anyOf", any);
 }

@@ -333,9 +333,16 @@ void view_fill_progress(const struct view *v, json_t *object)
 	json_t *p = id ? json_object_get(v->progress, id) : NULL, *instance;
 	size_t i;
 
-	if (!p)
-		return;
-	json_object_set(object, "progress", p);
-	json_array_foreach(json_object_get(object, "instances"), i, instance)
-		json_object_set(instance, "progress", p);
+	if (p)
+		json_object_set(object, "progress", p);
+	json_array_foreach(json_object_get(object, "instances"), i, instance) {
+		/* Of a replica alone, or of the share, which is its active one. */
+		const char *state = jsonx_str(instance, "replica_state");
+		json_t *own = json_object_get(v->progress, jsonx_str(instance, "id"));
+
+		if (!own && (!state || strcmp(state, "active") == 0))
+			own = p;
+		if (own)
+			json_object_set(instance, "progress", own);
+	}
 }

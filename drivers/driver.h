@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SHARE_DRIVER_ABI 2
+#define SHARE_DRIVER_ABI 3
 
 /* All strings and JSON here are borrowed: they live for the call. A pointer that does not apply is NULL. */
 struct driver_share {                /* one instance (physical copy) of a share */
@@ -36,6 +36,10 @@ struct driver_share {                /* one instance (physical copy) of a share 
 	mode_t mode;
 	const json_t *metadata;       /* object of strings */
 	const json_t *server_details; /* backend_details of its share server, or NULL */
+	const char *backend;          /* name of the backend that it lies on */
+	/* Of `shares` in the replica slots: what locate_share of its own backend answers, by which its data can be read
+	 * on this host; NULL where that backend is down, has no locate_share, or the replica is not made yet. */
+	const char *path;
 };
 
 struct driver_snapshot { /* one instance of a snapshot */
@@ -162,15 +166,32 @@ struct share_driver_ops {
 						  "provider_location" */
 	driver_slot *unmanage_snapshot;
 
-	/* Replicas. shares: all replicas, share: the one that it is about, rules, snapshots.
-	 * Values: "replica_state", "export_locations"?, "provider_location"? */
+	/* Replicas, asked of the backend that holds `share`. shares: all replicas, the one of replica_state "active" is
+	 * where the data come from; rules: as they are to be at `share`; snapshots: all of the share, on all replicas.
+	 * Each leaves `share` limited to size_bytes: an extend or shrink is done at the active replica only. What was
+	 * cut off (a crash, work that was killed) leaves nothing that hinders the next call.
+	 *
+	 * update_access of a replica that is not active gets its rules all with level "ro" (replication_type readable),
+	 * whatever levels the driver offers, or none at all (dr).
+	 *
+	 * Values: "replica_state"? ("in_sync", "out_of_sync", "error"; out_of_sync without), "export_locations"?,
+	 * "provider_location"? */
 	driver_slot *create_replica;
-	driver_slot *delete_replica;       /* values: none */
-	driver_slot *promote_replica;      /* "replicas": {instance id: {"replica_state", "export_locations"?}} */
-	driver_slot *update_replica_state; /* "replica_state" */
-	/* snapshots. Values: "instances": {snapshot instance id: {"status", "provider_location"?}} */
+	driver_slot *delete_replica; /* also force. Values: none */
+	/* The old active replica may be gone (its `path` is NULL); where its backend is up, nobody can write there any
+	 * more. Values: "replicas": {instance id: {"replica_state", "export_locations"?}}; of whom it says nothing, the
+	 * promoted one is active and the others out_of_sync. After one that was cut off the replica is a
+	 * secondary again: the next update_replica_state makes it so, or another promote_replica goes on. */
+	driver_slot *promote_replica;
+	driver_slot *update_replica_state; /* values: "replica_state" */
+	/* Asked of the active replica's backend. share: that one, shares: all; snapshots: this snapshot on all
+	 * replicas, with the status of each ("creating", "deleting"). Values: "instances": {snapshot instance id:
+	 * {"status": "available", "error" or "deleted", "provider_location"?}}; those that are left out stay as they
+	 * are, and are asked for again by update_replicated_snapshot. */
 	driver_slot *create_replicated_snapshot;
-	driver_slot *delete_replicated_snapshot;
+	driver_slot *delete_replicated_snapshot; /* also force */
+	/* Asked of each replica's own backend. share: the replica, snapshot: its instance of the snapshot; the rest as
+	 * above. ERR_NOT_FOUND: it is not there. Never long work. */
 	driver_slot *update_replicated_snapshot;
 
 	/* Share servers. options: {"id", "share_network", "address": "192.0.2.10/24", "bridge", "gateway": "" or an

@@ -24,6 +24,8 @@ static const char backends[] =
 	"sim \"veto\" { hook_drivers = {\"exec:@DIR@/veto\"} enable_pre_hooks = true }\n"
 	"sim \"broken\" { hook_drivers = {\"exec:@DIR@/broken\"} enable_pre_hooks = true }\n"
 	"share_network \"n\" { bridge = \"br\"\n addresses = \"192.0.2.1/24\" }\n"
+	"sim \"one\" { replication_domain = \"d\" }\n"
+	"sim \"two\" { replication_domain = \"d\"\n fail = {\"create_replica:EIO@1\", \"delete_replica:EIO@1\"} }\n"
 	"sim \"servers\" { driver_handles_share_servers = true\n fail = {\"setup_server:EIO@1\"} }\n"
 	"dir \"full\" { root = \"@DIR@/full\" }\n"
 	"dir \"away\" { root=\"@DIR@/not/there\" }\n";
@@ -78,6 +80,16 @@ static const struct provocation provocations[] = {
 	{ "call.pre_hook_failed", "create_share_instance", "{'name':'f','backend':'broken','size_bytes':100}" },
 	{ "hooks.skipped", "create_share_instance",
 	  "{'name':'f','backend':'veto','size_bytes':100,'skip_hooks':true}" },
+	{ "share.available", "create_share_instance", "{'name':'r','backend':'one','size_bytes':100}" },
+	{ "share_replica.error", "create_share_replica", "{'share':'r','backend':'two'}" },
+	{ "share_replica.in_sync", "update_share_replica", "{'replica':'@ID@'}" },
+	{ "share_replica.error_deleting", "delete_share_replica", "{'replica':'@ID@'}" },
+	{ "share_replica.deleted", "delete_share_replica", "{'replica':'@ID@'}" },
+	{ "share_replica.in_sync", "create_share_replica", "{'share':'r','backend':'two'}" },
+	{ "snapshot.available", "create_snapshot", "{'share':'r','name':'s'}" },
+	{ "share_replica.out_of_sync", "revert_to_snapshot", "{'snapshot':'r@s'}" },
+	{ "share_replica.in_sync", "update_share_replica", "{'replica':'@ID@'}" },
+	{ "share_replica.active", "promote_share_replica", "{'replica':'@ID@'}" },
 	{ "share_server.error", "create_share_server", "{'backend':'servers','share_network':'n'}" },
 	{ "share_server.deleted", "delete_share_server", "{'share_server':'@ID@'}" },
 	{ "share_server.active", "create_share_server", "{'backend':'servers','share_network':'n'}" },
@@ -167,7 +179,12 @@ static void check_call(struct client *c, const json_t *event, const char *method
 static void check_status(const json_t *event)
 {
 	const char *type = str_at(event, "type"), *status = strchr(type, '.') + 1,
-		   *is = json_string_value(json_object_get(at(event, "object"), "status"));
+		   *is = json_string_value(json_object_get(at(event, "object"), "status")),
+		   *state = json_string_value(json_object_get(at(event, "object"), "replica_state"));
+
+	/* Of a replica, its state, until it is to be deleted. */
+	if (state && strncmp(status, "error_", 6) != 0)
+		is = state;
 
 	if (is && strcmp(status, "deleted") != 0 && strcmp(status, "unmanaged") != 0 && strcmp(status, "metadata") != 0)
 		ck_assert_str_eq(is, status);

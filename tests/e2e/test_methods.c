@@ -40,6 +40,10 @@ static const struct {
 	{ "revert_to_snapshot", "snapshot! wait", HOOKED },
 	{ "manage_snapshot", "share! name! provider_location! driver_options metadata wait if_absent", HOOKED },
 	{ "unmanage_snapshot", "snapshot! if_present", HOOKED },
+	{ "create_share_replica", "share! backend! wait if_absent", HOOKED },
+	{ "delete_share_replica", "replica! force wait if_present", HOOKED },
+	{ "promote_share_replica", "replica! force wait", HOOKED },
+	{ "update_share_replica", "replica! wait", HOOKED },
 	{ "create_share_server", "backend! share_network! if_absent", HOOKED },
 	{ "delete_share_server", "share_server! if_present", HOOKED },
 	{ "set_metadata", "share snapshot access metadata!", WRITES },
@@ -169,6 +173,13 @@ START_TEST(every_answer_is_as_described)
 		{ "list_backends", "{}" },
 		{ "get_backend", "{'backend':'d'}" },
 		{ "list_replicas", "{'share':'a'}" },
+		{ "create_share_instance", "{'name':'r','size_bytes':1000,'backend':'r1'}" },
+		{ "create_share_replica", "{'share':'r','backend':'r2'}" },
+		{ "list_replicas", "{'share':'r'}" },
+		{ "update_share_replica", "{'replica':'@REPLICA@'}" },
+		{ "promote_share_replica", "{'replica':'@REPLICA@'}" },
+		{ "create_share_replica", "{'share':'r','backend':'r1','if_absent':true}" },
+		{ "delete_share_replica", "{'replica':'none','if_present':true}" },
 		{ "create_share_server", "{'backend':'servers','share_network':'n'}" },
 		{ "create_share_server", "{'backend':'servers','share_network':'n','if_absent':true}" },
 		{ "list_share_servers", "{}" },
@@ -185,9 +196,12 @@ START_TEST(every_answer_is_as_described)
 	};
 	struct fixture *f =
 		fixture_new(BACKENDS "sim \"h\" { hook_drivers = {\"journal\"} enable_pre_hooks = true }\n"
+				     "sim \"r1\" { replication_domain = \"d\" }\n"
+				     "sim \"r2\" { replication_domain = \"d\" }\n"
 				     "sim \"servers\" { driver_handles_share_servers = true }\n"
 				     "share_network \"n\" { bridge = \"br\"\n addresses = \"192.0.2.1/24\" }\n");
 	bool called[N_METHODS] = { false };
+	char replica[40] = "";
 	struct client *c;
 	json_t *doc;
 
@@ -195,13 +209,19 @@ START_TEST(every_answer_is_as_described)
 	c = client_new(f);
 	doc = client_call(c, "rpc.discover", NULL);
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+		const char *mark = strstr(calls[i].params, "@REPLICA@");
+		json_t *answer;
 		char params[512];
 
-		snprintf(params, sizeof params, "%s", calls[i].params);
+		snprintf(params, sizeof params, "%.*s%s%s", (int)(mark ? mark - calls[i].params : 400), calls[i].params,
+			 mark ? replica : "", mark ? mark + 9 : "");
 		for (char *p = params; *p; p++)
 			if (*p == '\'')
 				*p = '"';
-		json_decref(checked_call(c, doc, calls[i].method, json_loads(params, 0, NULL)));
+		answer = checked_call(c, doc, calls[i].method, json_loads(params, 0, NULL));
+		if (strcmp(calls[i].method, "create_share_replica") == 0)
+			snprintf(replica, sizeof replica, "%s", str_at(answer, "instances.1.id"));
+		json_decref(answer);
 		for (size_t k = 0; k < N_METHODS; k++)
 			called[k] = called[k] || strcmp(methods[k].method, calls[i].method) == 0;
 	}
