@@ -172,6 +172,7 @@ static void backend_free(struct backend *b)
 	free(b->purge_failure);
 	json_decref(b->capabilities);
 	json_decref(b->to_measure);
+	json_decref(b->to_update);
 	json_decref(b->shown_hooks);
 	free(b);
 }

@@ -26,6 +26,7 @@ struct backend {
 	char *reason;
 	char *purge_failure;  /* why its trash could not be emptied, or NULL */
 	json_t *to_measure;   /* ids of the instances that the round of usage has before it, or NULL */
+	json_t *to_update;    /* what the round of replica updates has before it, or NULL */
 	json_t *capabilities; /* the last stats published, or NULL */
 	json_t *shown_hooks;  /* as the loop was told last, or NULL */
 };

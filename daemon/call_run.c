@@ -557,7 +557,9 @@ static int same_request(const struct call *c, const json_t *row)
 	_cleanup_free_ char *a = jsonx_canonical(c->params);
 	_cleanup_free_ char *b = jsonx_canonical(jsonx_get(row, "request"));
 
-	return strcmp(c->method->name, jsonx_str(row, "method")) == 0 && strcmp(a, b) == 0;
+	const char *method = jsonx_str(row, "method"), *as = c->method->taken_as;
+
+	return (strcmp(c->method->name, method) == 0 || (as && strcmp(as, method) == 0)) && strcmp(a, b) == 0;
 }
 
 static struct call *find_parked(struct engine *en, const char *id)

@@ -11,11 +11,12 @@
 #include "daemon/replicas.h"
 #include "daemon/resolve.h"
 #include "daemon/shares.h"
+#include "daemon/snapshots.h"
 
 #include <errno.h>
 #include <string.h>
 
-static json_t *snapshot_intent(const struct call *c)
+json_t *snapshot_intent(const struct call *c)
 {
 	return jsonx_pack("{s:O,s:O,s:O,s:O}", "share_id", json_object_get(c->share, "id"), "instance_id",
 			  json_object_get(c->instance, "id"), "snapshot_id", json_object_get(c->snapshot, "id"),
@@ -29,7 +30,7 @@ static int drop_rows(struct engine *en, const struct call *c, struct error *e)
 	return r < 0 ? r : store_delete(en->st, STORE_SNAPSHOTS, jsonx_str(c->snapshot, "id"), e);
 }
 
-static json_t *args_with_snapshot(const struct call *c)
+json_t *snapshot_args(const struct call *c)
 {
 	json_t *args = json_copy(c->params);
 
@@ -114,7 +115,12 @@ static int new_resolve(struct engine *en, struct call *c, const char *status, st
 	return 0;
 }
 
-static int create_resolve(struct engine *en, struct call *c, struct error *e)
+bool snapshot_is_replicated(const struct call *c)
+{
+	return jsonx_str(c->share, "replication_type") && backend_has_slot(c->backend, "create_replicated_snapshot");
+}
+
+int snapshot_resolve_new(struct engine *en, struct call *c, struct error *e)
 {
 	int r = new_resolve(en, c, "creating", e);
 
@@ -122,6 +128,16 @@ static int create_resolve(struct engine *en, struct call *c, struct error *e)
 	    !jsonx_bool(c->backend->capabilities, "snapshots"))
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot make snapshots",
 				 c->backend->name);
+	return r;
+}
+
+/* Of a replicated share it is another method, for hooks too. */
+static int create_resolve(struct engine *en, struct call *c, struct error *e)
+{
+	int r = snapshot_resolve_new(en, c, e);
+
+	if (r == 0 && !c->answered && snapshot_is_replicated(c))
+		c->method = method_find(c->method->taken_as);
 	return r;
 }
 
@@ -191,7 +207,7 @@ static int create_fail(struct engine *en, struct call *c, const struct error *ca
 	return fail_with(en, c, "error", cause, e);
 }
 
-static int snapshot_amend(struct engine *en, struct call *c, const json_t *changed, struct error *e)
+int snapshot_amend(struct engine *en, struct call *c, const json_t *changed, struct error *e)
 {
 	return set_snapshot(en, c, jsonx_pack("{s:O}", "metadata", json_object_get(changed, "metadata")), e);
 }
@@ -312,7 +328,7 @@ const struct call_ops ops_manage_snapshot = {
 /* ---- leaving ---- */
 
 /* A share is being made of it, or goes back to it. */
-static int need_unused(struct engine *en, const struct call *c, struct error *e)
+int snapshot_need_unused(struct engine *en, const struct call *c, struct error *e)
 {
 	const char *id = jsonx_str(c->snapshot, "id");
 
@@ -327,18 +343,28 @@ static int need_unused(struct engine *en, const struct call *c, struct error *e)
 	return 0;
 }
 
-static int leave_resolve(struct engine *en, struct call *c, struct error *e)
+static int need_leavable(struct engine *en, struct call *c, struct error *e)
+{
+	int r;
+
+	if ((r = snapshot_need_unused(en, c, e)) < 0 ||
+	    (r = need_snapshot_status(
+		     en, c, WORDS("available", "error", "error_deleting", "manage_error", "unmanage_error"), e)) < 0)
+		return r;
+	c->args = snapshot_args(c);
+	return 0;
+}
+
+static int delete_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	int r = gone_is_fine(c, resolve_snapshot(en, c, jsonx_str(c->params, "snapshot"), e), e);
 
 	if (r < 0 || c->answered)
 		return r;
-	if ((r = need_unused(en, c, e)) < 0 ||
-	    (r = need_snapshot_status(
-		     en, c, WORDS("available", "error", "error_deleting", "manage_error", "unmanage_error"), e)) < 0)
-		return r;
-	c->args = args_with_snapshot(c);
-	return 0;
+	if (!snapshot_is_replicated(c))
+		return need_leavable(en, c, e);
+	c->method = method_find(c->method->taken_as);
+	return snapshot_resolve_delete(en, c, e);
 }
 
 static int delete_intend(struct engine *en, struct call *c, struct error *e)
@@ -402,7 +428,7 @@ static int delete_recover(struct engine *en, struct call *c, struct error *e)
 }
 
 const struct call_ops ops_delete_snapshot = {
-	.resolve = leave_resolve,
+	.resolve = delete_resolve,
 	.intend = delete_intend,
 	.drive = delete_drive,
 	.settle = delete_settle,
@@ -413,9 +439,11 @@ const struct call_ops ops_delete_snapshot = {
 
 static int unmanage_resolve(struct engine *en, struct call *c, struct error *e)
 {
-	int r = leave_resolve(en, c, e);
+	int r = gone_is_fine(c, resolve_snapshot(en, c, jsonx_str(c->params, "snapshot"), e), e);
 
-	return r < 0 || c->answered ? r : need_no_replicas(en, c, e);
+	if (r < 0 || c->answered || (r = need_leavable(en, c, e)) < 0)
+		return r;
+	return need_no_replicas(en, c, e);
 }
 
 static int unmanage_intend(struct engine *en, struct call *c, struct error *e)
@@ -508,15 +536,15 @@ static int revert_resolve(struct engine *en, struct call *c, struct error *e)
 {
 	int r;
 
-	if ((r = resolve_snapshot(en, c, jsonx_str(c->params, "snapshot"), e)) < 0 || (r = need_unused(en, c, e)) < 0 ||
-	    (r = need_quiet_replicas(en, c, e)) < 0 ||
+	if ((r = resolve_snapshot(en, c, jsonx_str(c->params, "snapshot"), e)) < 0 ||
+	    (r = snapshot_need_unused(en, c, e)) < 0 || (r = need_quiet_replicas(en, c, e)) < 0 ||
 	    (r = need_share_status(en, c, WORDS("available", "reverting_error"), e)) < 0 ||
 	    (r = need_snapshot_status(en, c, WORDS("available"), e)) < 0 || (r = need_latest(en, c, e)) < 0)
 		return r;
 	if (c->backend->status == BACKEND_UP && !jsonx_bool(c->backend->capabilities, "revert"))
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot revert shares",
 				 c->backend->name);
-	c->args = args_with_snapshot(c);
+	c->args = snapshot_args(c);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/periodic.h"
 #include "daemon/record.h"
 #include "daemon/recover.h"
+#include "daemon/replica_round.h"
 #include "daemon/share_servers.h"
 #include "daemon/work.h"
 
@@ -186,11 +187,11 @@ static void wait_for_something(struct engine *en)
 {
 	_cleanup_free_ struct pollfd *fds = NULL;
 	size_t n = collect_fds(en, &fds);
-	bool ended = false;
+	bool ended = replica_round_is_due(en);
 
 	if (store_is_settled(en->st))
 		en->settle_ms = SETTLE_MS;
-	/* Work that has ended already has nothing to poll. */
+	/* Nothing to wait for; and work that has ended already has nothing to poll. */
 	for (const struct call *c = en->parked; c; c = c->next) {
 		struct pollfd none[3];
 
@@ -271,6 +272,9 @@ static void handle(struct engine *en, struct message *m)
 	case MSG_REAP:
 		share_servers_reap(en, m->name);
 		break;
+	case MSG_REPLICAS:
+		replica_round_begin(en, m->name);
+		break;
 	case MSG_EVENT:
 		record_event(en, m->name, take_ptr(m->json));
 		break;
@@ -322,6 +326,8 @@ void *engine_main(void *engine)
 		}
 		if (en->parked)
 			step_parked(en);
+		if (!en->stopping)
+			replica_round_step(en);
 		if (en->background)
 			reap_background(en);
 		look_at_exports(en);

@@ -99,6 +99,7 @@ static void take_message(struct running *run, struct message *m)
 	case MSG_PERIODIC:
 	case MSG_USAGE:
 	case MSG_REAP:
+	case MSG_REPLICAS:
 	case MSG_CONF:
 	case MSG_STOP:
 		break;

@@ -108,6 +108,7 @@ struct method {
 	const struct result_key *results;
 	const char *const *slots; /* driver slots that must exist; NULL-terminated */
 	const struct call_ops *ops;
+	const char *taken_as; /* the method that it becomes, hooks included, where its `resolve` says so */
 	read_function *read;
 	const char *help;
 };
@@ -130,7 +131,8 @@ extern const struct call_ops ops_init_host, ops_publish, ops_create_share, ops_d
 	ops_unmanage_share, ops_resize_share, ops_allow_access, ops_deny_access, ops_update_access, ops_create_snapshot,
 	ops_delete_snapshot, ops_revert, ops_manage_snapshot, ops_unmanage_snapshot, ops_set_metadata, ops_reset_status,
 	ops_test_hook, ops_enable_hook, ops_list_orphans, ops_create_share_server, ops_delete_share_server,
-	ops_create_replica, ops_delete_replica, ops_promote_replica, ops_update_replica;
+	ops_create_replica, ops_delete_replica, ops_promote_replica, ops_update_replica, ops_create_replicated_snapshot,
+	ops_delete_replicated_snapshot, ops_update_replicated_snapshot;
 extern read_function read_list_backends, read_get_backend, read_list_shares, read_get_share, read_list_snapshots,
 	read_get_snapshot, read_list_access_rules, read_list_replicas, read_list_share_servers, read_list_calls,
 	read_list_share_networks, read_list_hooks, read_get_hook, read_get_service, read_discover, read_subscribe;

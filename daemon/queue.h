@@ -14,6 +14,7 @@ enum message_type {
 	MSG_PERIODIC, /* name: the backend whose tick it is */
 	MSG_USAGE,    /* name: the backend whose shares are to be measured */
 	MSG_REAP,     /* name: the backend whose share servers are looked at */
+	MSG_REPLICAS, /* name: the backend whose replicas are to be brought up to date */
 	MSG_CONF,     /* conf: take it into use */
 	MSG_STOP,     /* refuse what is queued, end long work, return */
 	/* call thread to loop */

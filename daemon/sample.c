@@ -215,7 +215,7 @@ static json_t *sample_result(const struct method *m, const struct backend *b)
 {
 	if (strncmp(m->result, "share", 5) == 0 && (!m->result[5] || m->result[5] == '|'))
 		return sample_share(b);
-	if (strcmp(m->result, "snapshot") == 0)
+	if (strncmp(m->result, "snapshot", 8) == 0)
 		return sample_snapshot();
 	if (strcmp(m->result, "access_rule") == 0)
 		return sample_access();

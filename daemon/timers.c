@@ -16,7 +16,7 @@
 /* Share servers without shares are looked for so often, or sooner where they are to go sooner. */
 #define REAP_MOST 60.0
 
-enum kind { TIMER_PERIODIC, TIMER_STATS, TIMER_USAGE, TIMER_REAP, TIMER_RETRY, TIMER_COUNT };
+enum kind { TIMER_PERIODIC, TIMER_STATS, TIMER_USAGE, TIMER_REAP, TIMER_REPLICAS, TIMER_RETRY, TIMER_COUNT };
 
 struct backend_timers {
 	struct backend_timers *next;
@@ -118,6 +118,25 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
 	tell(b, MSG_REAP);
 }
 
+static double replica_interval(const struct backend_timers *b)
+{
+	return *settings_string(b->settings, "replication_domain")
+		       ? settings_seconds(b->settings, "replica_state_update_interval")
+		       : 0;
+}
+
+static void on_replicas(evutil_socket_t fd, short what, void *arg)
+{
+	struct backend_timers *b = arg;
+
+	(void)fd;
+	(void)what;
+	if (replica_interval(b) <= 0)
+		return;
+	start(b, TIMER_REPLICAS, replica_interval(b));
+	tell(b, MSG_REPLICAS);
+}
+
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
 	struct backend_timers *b = arg;
@@ -147,7 +166,8 @@ static void free_one(struct backend_timers *b)
 
 static struct backend_timers *add(struct timers *t, const char *name)
 {
-	static const event_callback_fn functions[TIMER_COUNT] = { on_periodic, on_stats, on_usage, on_reap, on_retry };
+	static const event_callback_fn functions[TIMER_COUNT] = { on_periodic, on_stats,    on_usage,
+								  on_reap,     on_replicas, on_retry };
 	struct backend_timers *b = xcalloc(1, sizeof *b);
 
 	b->all = t;
@@ -185,6 +205,8 @@ static void arm_up(struct backend_timers *b)
 		start(b, TIMER_USAGE, usage < USAGE_FIRST ? usage : USAGE_FIRST);
 	if (reap_interval(b) > 0)
 		start(b, TIMER_REAP, reap_interval(b));
+	if (replica_interval(b) > 0)
+		start(b, TIMER_REPLICAS, replica_interval(b));
 }
 
 void timers_reload(struct timers *t)
@@ -226,6 +248,7 @@ void timers_backend(struct timers *t, const char *name, const char *status)
 		event_del(b->events[TIMER_STATS]);
 		event_del(b->events[TIMER_USAGE]);
 		event_del(b->events[TIMER_REAP]);
+		event_del(b->events[TIMER_REPLICAS]);
 		start(b, TIMER_RETRY, b->retry);
 	}
 	b->up = up;

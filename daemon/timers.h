@@ -1,4 +1,5 @@
-/* The timers of the backends: periodic hooks, stats, usage, and the next try of an init_host that failed. Loop thread.
+/* The timers of the backends: periodic hooks, stats, usage, replica updates, and the next try of an init_host that
+ * failed. Loop thread.
  */
 #ifndef DAEMON_TIMERS_H
 #define DAEMON_TIMERS_H

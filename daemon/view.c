@@ -278,6 +278,8 @@ static void add_found(const struct call *c, enum call_phase phase, json_t *o)
 			    json_real((double)(long long)((text_monotonic() - c->started) * 1e6) / 1e3));
 	if (phase == CALL_CHECK)
 		return;
+	if (c->method)
+		json_object_set_new(o, "method", json_string(c->method->name));
 	if (c->backend)
 		json_object_set_new(o, "backend", json_string(c->backend->name));
 	json_object_set_new(o, "object_kind", jsonx_string(c->object_kind));

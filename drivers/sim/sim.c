@@ -22,6 +22,7 @@ struct sim {
 	char *name;
 	double latency;
 	uint64_t capacity;
+	bool replicas_lag;
 	struct failure *failures;
 	size_t n_failures;
 	json_t *counts; /* slot name to number of calls so far */
@@ -48,6 +49,12 @@ static const struct option options[] = {
 	  .min = 1,
 	  .max = 9223372036854775807.0,
 	  .help = "The capacity that it reports." },
+	{ .name = "replicas_lag",
+	  .type = OPTION_BOOL,
+	  .fallback = "false",
+	  .help = "A new replica, and snapshots on other replicas than the active one, are there only once they are "
+		  "asked "
+		  "for by an update; of a promotion nothing more is said than that it went well." },
 	{ .name = NULL },
 };
 
@@ -133,6 +140,7 @@ static int create(const struct driver_setup *setup, void **ret_backend, struct e
 	s->name = xstrdup(setup->name);
 	s->latency = settings_seconds(setup->settings, "latency");
 	s->capacity = settings_size(setup->settings, "capacity");
+	s->replicas_lag = settings_bool(setup->settings, "replicas_lag");
 	s->counts = json_object();
 	list = settings_list(setup->settings, "fail", &n);
 	s->failures = xcalloc(n ? n : 1, sizeof *s->failures);
@@ -301,8 +309,11 @@ static json_t *reverted(const struct sim *s, const struct driver_call *call)
 /* There is nothing to bring over, so a replica is in step at once. */
 static json_t *replica_made(const struct sim *s, const struct driver_call *call)
 {
-	return jsonx_pack("{s:s,s:o,s:s}", "replica_state", "in_sync", "export_locations", locations(s, call->share),
-			  "provider_location", call->share->name);
+	json_t *values = created(s, call);
+
+	if (!s->replicas_lag)
+		json_object_set_new(values, "replica_state", json_string("in_sync"));
+	return values;
 }
 
 static json_t *replica_promoted(const struct sim *s, const struct driver_call *call)
@@ -316,6 +327,8 @@ static json_t *replica_promoted(const struct sim *s, const struct driver_call *c
 				    jsonx_pack("{s:s,s:o}", "replica_state", active ? "active" : "in_sync",
 					       "export_locations", locations(s, &call->shares[i])));
 	}
+	if (s->replicas_lag)
+		json_object_clear(replicas);
 	return jsonx_pack("{s:o}", "replicas", replicas);
 }
 
@@ -327,7 +340,8 @@ static json_t *replica_updated(const struct sim *s, const struct driver_call *ca
 	return jsonx_pack("{s:s}", "replica_state", state && strcmp(state, "active") == 0 ? "active" : "in_sync");
 }
 
-static json_t *snapshots_with(const struct driver_call *call, const char *status)
+/* `own`: only that of call->share. */
+static json_t *snapshots_with(const struct driver_call *call, const char *status, bool own)
 {
 	json_t *instances = json_object();
 
@@ -336,6 +350,8 @@ static json_t *snapshots_with(const struct driver_call *call, const char *status
 		_cleanup_free_ char *location = snapshot_location(snapshot);
 		bool leaving = snapshot->status && strcmp(snapshot->status, "deleting") == 0;
 
+		if (own && strcmp(snapshot->share_instance_id, call->share->id) != 0)
+			continue;
 		json_object_set_new(instances, snapshot->id,
 				    jsonx_pack("{s:s,s:s}", "status",
 					       status    ? status
@@ -348,20 +364,18 @@ static json_t *snapshots_with(const struct driver_call *call, const char *status
 
 static json_t *snapshots_made(const struct sim *s, const struct driver_call *call)
 {
-	(void)s;
-	return snapshots_with(call, "available");
+	return snapshots_with(call, "available", s->replicas_lag);
 }
 
 static json_t *snapshots_gone(const struct sim *s, const struct driver_call *call)
 {
-	(void)s;
-	return snapshots_with(call, "deleted");
+	return snapshots_with(call, "deleted", s->replicas_lag);
 }
 
 static json_t *snapshots_updated(const struct sim *s, const struct driver_call *call)
 {
 	(void)s;
-	return snapshots_with(call, NULL);
+	return snapshots_with(call, NULL, false);
 }
 
 static json_t *server_made(const struct sim *s, const struct driver_call *call)

@@ -86,7 +86,7 @@ static const struct provocation provocations[] = {
 	{ "share_replica.error_deleting", "delete_share_replica", "{'replica':'@ID@'}" },
 	{ "share_replica.deleted", "delete_share_replica", "{'replica':'@ID@'}" },
 	{ "share_replica.in_sync", "create_share_replica", "{'share':'r','backend':'two'}" },
-	{ "snapshot.available", "create_snapshot", "{'share':'r','name':'s'}" },
+	{ "snapshot.available", "create_replicated_snapshot", "{'share':'r','name':'s'}" },
 	{ "share_replica.out_of_sync", "revert_to_snapshot", "{'snapshot':'r@s'}" },
 	{ "share_replica.in_sync", "update_share_replica", "{'replica':'@ID@'}" },
 	{ "share_replica.active", "promote_share_replica", "{'replica':'@ID@'}" },

@@ -192,7 +192,7 @@ static const char hooked_conf[] =
 	"sim \"a\" { " DOMAIN
 	"hook_drivers = {\"one\"}\nenable_pre_hooks = true\nenable_post_hooks = true\nenable_error_hooks = true }\n"
 	"sim \"b\" { " DOMAIN "hook_drivers = {\"one\"}\nenable_pre_hooks = true\nenable_post_hooks = "
-			      "true\nenable_error_hooks = true\n%s }\n";
+	"true\nenable_error_hooks = true\n%s }\n";
 
 static void start_hooked(struct fixture *f, const char *options)
 {
