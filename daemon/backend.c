@@ -602,6 +602,19 @@ static bool went_away(struct backend *b, struct call *c, const char *slot, struc
 	return away;
 }
 
+/* The same of the backend that the data come from, which is no fault of this one. */
+static bool source_went_away(struct engine *en, const struct backend *b, struct call *c, const char *slot,
+			     struct error *e)
+{
+	struct backend *from = c->source_instance ? backend_find(en, jsonx_str(c->source_instance, "backend")) : NULL;
+
+	if (!from || from == b || from->status != BACKEND_UP || !from->state || !went_away(from, c, slot, e))
+		return false;
+	backend_set_status(en, from, BACKEND_DOWN, e->message);
+	say_where(from, e);
+	return true;
+}
+
 /* Where the backend is gone, everything else about it waits until it is back. */
 static int driver_error(struct engine *en, struct backend *b, struct call *c, const char *slot, int r, struct error *e)
 {
@@ -609,6 +622,8 @@ static int driver_error(struct engine *en, struct backend *b, struct call *c, co
 		error_errno(e, r < 0 ? -r : EIO, "%s of driver %s failed and did not say why", slot, b->driver);
 	if (e->kind != ERR_BACKEND_DOWN && went_away(b, c, slot, e))
 		c->undecided = true;
+	else if (e->kind != ERR_BACKEND_DOWN && source_went_away(en, b, c, slot, e))
+		return -e->err;
 	if (b->ops && (e->kind == ERR_BACKEND_DOWN || e->err == ETIMEDOUT))
 		backend_set_status(en, b, BACKEND_DOWN, e->message);
 	say_where(b, e);

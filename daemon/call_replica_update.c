@@ -5,7 +5,24 @@
 #include "daemon/replicas.h"
 #include "daemon/resolve.h"
 
+#include <errno.h>
 #include <string.h>
+
+/* Where its data come from. */
+static int need_source_up(struct engine *en, struct call *c, struct error *e)
+{
+	struct backend *from;
+	int r = object_instance_of(en->st, jsonx_str(c->share, "id"), &c->source_instance, e);
+
+	if (r < 0)
+		return r;
+	from = backend_find(en, jsonx_str(c->source_instance, "backend"));
+	if (!from)
+		return error_set(e, ERR_BACKEND_DOWN, ENODEV,
+				 "backend \"%s\" of the active replica is not in the conf file: put its section back",
+				 jsonx_str(c->source_instance, "backend"));
+	return backend_need_up(from, e);
+}
 
 static int update_resolve(struct engine *en, struct call *c, struct error *e)
 {
@@ -18,22 +35,21 @@ static int update_resolve(struct engine *en, struct call *c, struct error *e)
 		return answer_share(en, c, &c->answer, e);
 	}
 	if ((r = need_quiet_replica(en, c, c->instance, e)) < 0 ||
-	    (r = need_share_status(en, c, WORDS("available", "error"), e)) < 0)
+	    (r = need_share_status(en, c, WORDS("available", "error"), e)) < 0 || (r = need_source_up(en, c, e)) < 0)
 		return r;
 	c->args = replica_args(c);
 	return 0;
 }
 
-/* Where its data come from, to see at the end whether that is still so. */
+/* With the source, to see at the end whether that is still so. */
 static int update_intend(struct engine *en, struct call *c, struct error *e)
 {
-	_cleanup_json_ json_t *active = NULL;
-	int r = object_instance_of(en->st, jsonx_str(c->share, "id"), &active, e);
-
-	if (r == 0)
-		c->intent = jsonx_pack("{s:O,s:O,s:O}", "share_id", json_object_get(c->share, "id"), "instance_id",
-				       json_object_get(c->instance, "id"), "active_id", json_object_get(active, "id"));
-	return r;
+	(void)en;
+	(void)e;
+	c->intent =
+		jsonx_pack("{s:O,s:O,s:O}", "share_id", json_object_get(c->share, "id"), "instance_id",
+			   json_object_get(c->instance, "id"), "active_id", json_object_get(c->source_instance, "id"));
+	return 0;
 }
 
 static int update_drive(struct engine *en, struct call *c, struct error *e)
@@ -83,10 +99,14 @@ static int update_settle(struct engine *en, struct call *c, struct error *e)
 	return r;
 }
 
+/* Where the source went away the replica is what it was: that may be all that is left. */
 static int update_fail(struct engine *en, struct call *c, const struct error *cause, struct error *e)
 {
-	int r = set_replica(en, c, "error", "error", cause->message, e);
+	int r;
 
+	if (cause->kind == ERR_BACKEND_DOWN)
+		return 0;
+	r = set_replica(en, c, "error", "error", cause->message, e);
 	if (r == 0)
 		replica_event(en, c, jsonx_str(c->instance, "id"));
 	return r;

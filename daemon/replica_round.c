@@ -99,13 +99,17 @@ static bool is_parked(const struct engine *en, const char *id)
 /* Things may have changed since the round began: what would only be refused is no call. */
 static bool replica_wants(struct engine *en, const char *id)
 {
-	_cleanup_json_ json_t *row = NULL;
+	_cleanup_json_ json_t *row = NULL, *active = NULL;
+	const struct backend *from;
 	const char *status;
 
-	if (store_get(en->st, STORE_INSTANCES, "id", id, &row, NULL) < 0 || replica_is_active(row))
+	if (store_get(en->st, STORE_INSTANCES, "id", id, &row, NULL) < 0 || replica_is_active(row) ||
+	    object_instance_of(en->st, jsonx_str(row, "share_id"), &active, NULL) < 0)
 		return false;
+	/* A source that is away is no fault of the replica, which stays what it is until it is promoted. */
+	from = backend_find(en, jsonx_str(active, "backend"));
 	status = jsonx_str(row, "status");
-	return strcmp(status, "available") == 0 || strcmp(status, "error") == 0;
+	return from && from->status == BACKEND_UP && (strcmp(status, "available") == 0 || strcmp(status, "error") == 0);
 }
 
 static bool snapshot_wants(struct engine *en, const char *id)

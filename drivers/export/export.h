@@ -17,7 +17,9 @@ struct export
 {
 	const char *backend; /* name of the backend that it belongs to */
 	const char *id;      /* of the share instance */
-	const char *name;    /* what clients ask for; unique in the daemon, for life: 1..255 of A-Z a-z 0-9 . _ - */
+	/* What clients ask for, unique in the daemon: the share's name, 1..255 of A-Z a-z 0-9 . _ -, of a replica that
+	 * is not active followed by @ and its backend's name. It is another one after a promotion. */
+	const char *name;
 	unsigned number;     /* 1..65535, unique in the daemon, for life */
 	const char *path;    /* absolute path of the root of the share's data, as the driver says it now */
 	bool read_only;      /* whatever the rules say */

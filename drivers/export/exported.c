@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a share and of a backend, with what stands between them. */
+enum { NAME_SIZE = 2 * 256 };
+
 struct server {
 	struct exporter *exporter;
 	unsigned generation; /* that our exports were put on */
@@ -54,11 +57,22 @@ static bool takes(const struct exporter_ops *x, const char *share_proto, const c
 	return has_word(x->access_types, access_type);
 }
 
-static struct export describe(const struct exported *x, const struct driver_share *s, const char *path)
+/* A replica that others are made from has no other state. */
+static bool is_secondary(const struct driver_share *s)
 {
-	return (struct export){
-		.backend = x->name, .id = s->id, .name = s->name, .number = s->export_number, .path = path
-	};
+	return s->replica_state && strcmp(s->replica_state, "active") != 0;
+}
+
+/* The share's name is always the active replica's; the others stand beside it, to be read. */
+static struct export describe(const struct driver_share *s, const char *path, char name[NAME_SIZE])
+{
+	snprintf(name, NAME_SIZE, is_secondary(s) ? "%s@%s" : "%s", s->name, s->backend);
+	return (struct export){ .backend = s->backend,
+				.id = s->id,
+				.name = name,
+				.number = s->export_number,
+				.path = path,
+				.read_only = is_secondary(s) };
 }
 
 static int cannot_export(const struct exported *x, const struct driver_share *s, struct error *e)
@@ -87,10 +101,11 @@ static int locate(const struct exported *x, const struct driver_call *call, cons
 	return r;
 }
 
-static int put_on(const struct exported *x, const struct exporter *on, const struct driver_share *s, const char *path,
+static int put_on(const struct exporter *on, const struct driver_share *s, const char *path,
 		  const struct driver_rules *rules, json_t *results, struct error *e)
 {
-	struct export export = describe(x, s, path);
+	char name[NAME_SIZE];
+	struct export export = describe(s, path, name);
 	size_t n_all = rules ? rules->n_all : 0, n = 0;
 	_cleanup_free_ struct driver_rule *mine = xcalloc(n_all + 1, sizeof *mine);
 	int r;
@@ -146,7 +161,7 @@ static int put(const struct exported *x, const struct driver_call *call, const s
 		const struct exporter *on = x->servers[i].exporter;
 
 		if (serves(on->ops, s->share_proto))
-			r = put_on(x, on, s, path, rules, results, e);
+			r = put_on(on, s, path, rules, results, e);
 	}
 	if (r == 0)
 		refuse_others(s, rules, results);
@@ -156,7 +171,8 @@ static int put(const struct exported *x, const struct driver_call *call, const s
 /* All are tried: what one cannot take away is no reason to leave the others open. */
 static int remove_exports(const struct exported *x, const struct driver_share *s, struct error *e)
 {
-	struct export export = describe(x, s, NULL);
+	char name[NAME_SIZE];
+	struct export export = describe(s, NULL, name);
 	int r = 0;
 
 	for (size_t i = 0; i < x->n; i++) {
@@ -170,7 +186,8 @@ static int remove_exports(const struct exported *x, const struct driver_share *s
 
 static json_t *locations(const struct exported *x, const struct driver_share *s)
 {
-	struct export export = describe(x, s, NULL);
+	char name[NAME_SIZE];
+	struct export export = describe(s, NULL, name);
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < x->n; i++) {
@@ -384,7 +401,9 @@ static int ensure_shares(void *backend, const struct driver_call *call, struct d
 
 /* ---- shares ---- */
 
-static int export_new(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
+/* What cannot be exported is not kept. */
+static int export_made(struct exported *x, driver_slot *unmake, const struct driver_call *call,
+		       struct driver_result *ret, struct error *e)
 {
 	_cleanup_json_ json_t *nothing = json_object();
 	_cleanup_error_ struct error undone = ERROR_INIT;
@@ -393,6 +412,8 @@ static int export_new(struct exported *x, const struct driver_call *call, struct
 	struct driver_result gone = { 0 };
 	int r;
 
+	if (!ret->values)
+		ret->values = json_object();
 	if (jsonx_str(ret->values, "provider_location"))
 		s.provider_location = jsonx_str(ret->values, "provider_location");
 	undo.share = &s;
@@ -401,11 +422,16 @@ static int export_new(struct exported *x, const struct driver_call *call, struct
 		return 0;
 	}
 	(void)remove_exports(x, &s, NULL);
-	if (x->driver->delete_share(x->state, &undo, &gone, &undone) < 0)
+	if (unmake(x->state, &undo, &gone, &undone) < 0)
 		log_warning("share \"%s\" could not be exported, and what was made of it not be removed: %s", s.name,
 			    undone.message);
 	drop_result(&gone);
 	return r;
+}
+
+static int export_new(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	return export_made(x, x->driver->delete_share, call, ret, e);
 }
 
 static int create_with(struct exported *x, driver_slot *slot, const struct driver_call *call, struct driver_result *ret,
@@ -562,6 +588,116 @@ static int revert_to_snapshot(void *backend, const struct driver_call *call, str
 	return r;
 }
 
+/* ---- replicas ---- */
+
+static int export_replica(struct exported *x, const struct driver_call *call, struct driver_result *ret,
+			  struct error *e)
+{
+	return export_made(x, x->driver->delete_replica, call, ret, e);
+}
+
+static int create_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+
+	return and_then(x, call, x->driver->create_replica(x->state, call, ret, e), NULL,
+			is_exported(call->share) ? export_replica : done, ret, e);
+}
+
+static int delete_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	int r = is_exported(call->share) ? remove_exports(x, call->share, e) : 0;
+
+	return r < 0 ? r : pass(x, x->driver->delete_replica, call, ret, e);
+}
+
+/* Its directory may be another one now. */
+static int update_replica_state(void *backend, const struct driver_call *call, struct driver_result *ret,
+				struct error *e)
+{
+	struct exported *x = backend;
+
+	return and_then(x, call, x->driver->update_replica_state(x->state, call, ret, e), NULL,
+			is_exported(call->share) ? export_again : done, ret, e);
+}
+
+/* Where the backend of the old active replica is gone, its export still has the share's name. */
+static int free_name(const struct exported *x, const struct driver_call *call, struct error *e)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		const struct exporter *on = x->servers[i].exporter;
+		_cleanup_json_ json_t *all = NULL;
+		json_t *one;
+		size_t k;
+		int r = on->ops->list(on->object, &all, e);
+
+		if (r < 0)
+			return r;
+		json_array_foreach(all, k, one) {
+			struct export export = { .backend = jsonx_str(one, "backend"),
+						 .id = jsonx_str(one, "id"),
+						 .name = jsonx_str(one, "name"),
+						 .number = (unsigned)jsonx_int(one, "number") };
+
+			for (size_t p = 0; p < call->n_shares; p++)
+				if (strcmp(call->shares[p].id, export.id) == 0 &&
+				    strcmp(call->share->id, export.id) != 0 &&
+				    strcmp(call->share->name, export.name) == 0 &&
+				    (r = on->ops->remove(on->object, &export, e)) < 0)
+					return r;
+		}
+	}
+	return 0;
+}
+
+/* Where each of them is to be found from now on. */
+static void locate_replicas(const struct exported *x, const struct driver_call *call, struct driver_result *ret)
+{
+	json_t *all = json_object_get(ret->values, "replicas");
+
+	if (!ret->values)
+		ret->values = json_object();
+	if (!all) {
+		all = json_object();
+		json_object_set_new(ret->values, "replicas", all);
+	}
+	for (size_t i = 0; i < call->n_shares; i++) {
+		struct driver_share s = call->shares[i];
+		json_t *one = json_object_get(all, s.id);
+
+		s.replica_state = strcmp(s.id, call->share->id) == 0 ? "active" : "out_of_sync";
+		if (!one) {
+			one = jsonx_pack("{s:s}", "replica_state", s.replica_state);
+			json_object_set_new(all, s.id, one);
+		}
+		json_object_set_new(one, "export_locations", locations(x, &s));
+	}
+}
+
+static int export_promoted(struct exported *x, const struct driver_call *call, struct driver_result *ret,
+			   struct error *e)
+{
+	_cleanup_json_ json_t *results = json_object();
+	struct driver_share s = *call->share;
+	int r = free_name(x, call, e);
+
+	s.replica_state = "active";
+	if (r == 0)
+		r = put(x, call, &s, call->rules, results, e);
+	if (r == 0)
+		locate_replicas(x, call, ret);
+	return r;
+}
+
+static int promote_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+
+	return and_then(x, call, x->driver->promote_replica(x->state, call, ret, e), NULL,
+			is_exported(call->share) ? export_promoted : done, ret, e);
+}
+
 /* ---- what passes untouched ---- */
 
 #define PASS(slot)                                                                                                     \
@@ -583,7 +719,11 @@ DRIVER_SLOTS(PASS)
 	X(delete_share)                                                                                                \
 	X(manage_existing)                                                                                             \
 	X(unmanage)                                                                                                    \
-	X(revert_to_snapshot)
+	X(revert_to_snapshot)                                                                                          \
+	X(create_replica)                                                                                              \
+	X(delete_replica)                                                                                              \
+	X(update_replica_state)                                                                                        \
+	X(promote_replica)
 
 /* What the driver cannot do, it cannot do exported either. */
 static void fill_ops(struct exported *x)

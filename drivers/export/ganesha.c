@@ -362,10 +362,15 @@ static int put_task(struct task *t, struct error *e)
 
 static int check_export(const struct export *x, struct error *e)
 {
-	if (x->number < 1 || x->number > UINT16_MAX || *x->name == '\0' || strlen(x->name) > NAME_MAX ||
-	    strspn(x->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(x->name))
+	if (x->number < 1 || x->number > UINT16_MAX || *x->name == '\0' ||
+	    strspn(x->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@") != strlen(x->name))
 		return error_set(e, ERR_INTERNAL, EINVAL, "\"%s\", number %u, cannot be exported by NFS-Ganesha",
 				 x->name, x->number);
+	if (strlen(x->name) > NAME_MAX)
+		return error_set(e, ERR_NOT_SUPPORTED, ENAMETOOLONG,
+				 "%s cannot be exported over NFS: the name of a share and of its replica's backend "
+				 "have %d characters at most together",
+				 x->name, NAME_MAX - 1);
 	return 0;
 }
 

@@ -390,24 +390,6 @@ static bool has_user_rule(const struct driver_rule *rules, size_t n)
 	return false;
 }
 
-static int put(void *exporter, const struct export *x, const struct driver_rule *rules, size_t n, json_t *results,
-	       struct error *e)
-{
-	struct samba *s = exporter;
-	_cleanup_json_ json_t *users = NULL, *share = NULL;
-	const char *name;
-	json_t *there;
-	int r;
-
-	if ((r = samba_share_check(x, n > 0, e)) < 0 || (r = look_where_due(s, e)) < 0 || (r = need_name(s, x, e)) < 0)
-		return r;
-	if (has_user_rule(rules, n) && (r = samba_users(conf_of(s), &users, e)) < 0)
-		return r;
-	there = find_id(s, x->id, &name);
-	share = samba_share_make(x, rules, n, users, there, results);
-	return there && json_equal(there, share) ? 0 : import(s, x, share, e);
-}
-
 static int remove_export(void *exporter, const struct export *x, struct error *e)
 {
 	struct samba *s = exporter;
@@ -430,6 +412,26 @@ static int remove_export(void *exporter, const struct export *x, struct error *e
 	if ((r = control(s, "smbd", "close-share", name, e)) == 0)
 		unmark(s, name);
 	return r;
+}
+
+static int put(void *exporter, const struct export *x, const struct driver_rule *rules, size_t n, json_t *results,
+	       struct error *e)
+{
+	struct samba *s = exporter;
+	_cleanup_json_ json_t *users = NULL, *share = NULL;
+	const char *name;
+	json_t *there;
+	int r;
+
+	if ((r = samba_share_check(x, n > 0, e)) < 0 || (r = look_where_due(s, e)) < 0 || (r = need_name(s, x, e)) < 0)
+		return r;
+	if (find_id(s, x->id, &name) && strcmp(name, x->name) != 0 && (r = remove_export(s, x, e)) < 0)
+		return r;
+	if (has_user_rule(rules, n) && (r = samba_users(conf_of(s), &users, e)) < 0)
+		return r;
+	there = find_id(s, x->id, &name);
+	share = samba_share_make(x, rules, n, users, there, results);
+	return there && json_equal(there, share) ? 0 : import(s, x, share, e);
 }
 
 /* ---- what is there ---- */

@@ -499,6 +499,9 @@ START_TEST(disaster)
 	fixture_hup(f);
 	wait_backend(f, "a", "down");
 	json_decref(call_error(f, "backend_down", "extend_share", "{s:s,s:i}", "share", "s", "size_bytes", 2000));
+	/* What was in sync stays so: nothing is to be had from the source, and nobody writes there. */
+	json_decref(call_error(f, "backend_down", "update_share_replica", "{s:s}", "replica", b));
+	expect(f, "s", "b", "available", "in_sync");
 	s = call(f, "promote_share_replica", "{s:s}", "replica", b);
 	ck_assert_str_eq(str_at(s, "backend"), "b");
 	ck_assert_str_eq(str_at(s, "status"), "available");

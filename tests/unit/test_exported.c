@@ -155,13 +155,18 @@ static void end(void)
 static const struct driver_share nfs = { .id = SHARE_1,
 					 .share_id = SHARE_1,
 					 .name = "one",
+					 .backend = "b",
 					 .share_proto = "NFS",
 					 .export_number = 7,
 					 .size_bytes = GIB,
 					 .mode = 0770 };
-static const struct driver_share local = {
-	.id = SHARE_2, .share_id = SHARE_2, .name = "two", .share_proto = "LOCAL", .size_bytes = GIB, .mode = 0770
-};
+static const struct driver_share local = { .id = SHARE_2,
+					   .share_id = SHARE_2,
+					   .name = "two",
+					   .backend = "b",
+					   .share_proto = "LOCAL",
+					   .size_bytes = GIB,
+					   .mode = 0770 };
 static const struct driver_rule some[] = {
 	{ .id = "r1", .access_type = "ip", .access_to = "192.0.2.1", .access_level = "rw" },
 	{ .id = "r2", .access_type = "user", .access_to = "root", .access_level = "rw" },
