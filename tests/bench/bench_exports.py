@@ -7,73 +7,27 @@ A real btrfs on a loop device, a real NFS-Ganesha; both ways in turns, a share a
 both. The bare way is what an admin's script would do: btrfs for the subvolume and its limit, mount --bind, a file with
 the block, busctl to tell Ganesha. Needs root. Figures are medians; read the ratios."""
 
-import json
 import os
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
+
+from bench_daemon import Daemon, begin, clean, make_btrfs, run, timed
 
 build = os.path.abspath(sys.argv[1])
 shares = int(sys.argv[2]) if len(sys.argv) > 2 else 200
 rules = int(sys.argv[3]) if len(sys.argv) > 3 else 5
-place = tempfile.mkdtemp(prefix="sharesd-bench-")
-disk, pool, bus = place + "/disk", place + "/pool", None
+place = begin()
+pool, bus = place + "/pool", place + "/run/ganesha/bus"
 port = 20490
-
-
-def run(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(argv)}: {done.stderr.strip()}")
-    return done.stdout
-
-
-class Daemon:
-    def __init__(self):
-        self.conf = place + "/sharesd.conf"
-        with open(self.conf, "w") as f:
-            f.write(f'state_dir = "{place}/state"\nsocket = "{place}/sock"\nruntime_dir = "{place}/run"\n'
-                    f'log_level = "warning"\nadmin_groups = {{}}\nganesha_port = {port}\nganesha_grace_period = 0\n'
-                    'export_addresses = {"127.0.0.1"}\n'
-                    f'btrfs "pool" {{ root = "{pool}/shares"\n export = {{"ganesha"}} }}\n')
-        self.process = None
-
-    def start(self):
-        self.process = subprocess.Popen([build + "/sharesd", "--config", self.conf])
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            try:
-                self.connect()
-                if self.call("get_backend", backend="pool")["status"] != "starting":
-                    break
-            except (FileNotFoundError, ConnectionRefusedError):
-                pass
-            time.sleep(0.01)
-        backend = self.call("get_backend", backend="pool")
-        if backend["status"] != "up":
-            sys.exit(f"the backend is {backend['status']}: {backend['status_reason']}")
-
-    def connect(self):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(place + "/sock")
-        self.lines = self.socket.makefile("rb")
-
-    def call(self, method, **params):
-        self.socket.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n")
-        answer = json.loads(self.lines.readline())
-        if "error" in answer:
-            sys.exit(f"{method}: {answer['error']['message']}")
-        return answer["result"]
-
-    def stop(self):
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
-            self.process = None
+conf = f"""runtime_dir = "{place}/run"
+ganesha_port = {port}
+ganesha_grace_period = 0
+export_addresses = {{"127.0.0.1"}}
+btrfs "pool" {{
+	root = "{pool}/shares"
+	export = {{"ganesha"}}
+}}
+"""
 
 
 def addresses(level="RW"):
@@ -130,12 +84,6 @@ def our_remove(d, i):
     d.call("delete_share_instance", share=f"s{i}")
 
 
-def timed(f, *argv):
-    begin = time.monotonic()
-    f(*argv)
-    return time.monotonic() - begin
-
-
 def compare(what, ours, bare):
     a, b = [], []
     for i in range(shares):
@@ -146,9 +94,7 @@ def compare(what, ours, bare):
 
 
 def measure(d):
-    global bus
     d.start()
-    bus = f"{place}/run/ganesha/bus"
     os.makedirs(pool + "/bare")
     os.makedirs(pool + "/mnt")
     print(f"{shares} shares on btrfs over NFS, {rules} rules each{'sharesd':>17}{'bare tools':>13}{'ratio':>8}")
@@ -160,32 +106,10 @@ def measure(d):
     compare("remove one", lambda i: our_remove(d, i), bare_remove)
 
 
-def clean(d):
-    d.stop()
-    for name in ("ganesha", "dbus"):
-        try:
-            with open(f"{place}/run/ganesha/{name}.pid") as f:
-                os.kill(int(f.read().split()[0]), 9)
-        except (OSError, ValueError, IndexError):
-            pass
-    time.sleep(0.2)
-    with open("/proc/self/mounts") as f:
-        mounts = [line.split()[1] for line in f if line.split()[1].startswith(place + "/")]
-    for mount in reversed(mounts):
-        subprocess.run(["umount", "-l", mount])
-    shutil.rmtree(place, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    if os.geteuid():
-        sys.exit("needs root: a loop device and a server are started")
-    daemon = Daemon()
+    daemon = Daemon(build, place, conf)
     try:
-        os.mkdir(pool)
-        run("truncate", "-s", "8G", disk)
-        run("mkfs.btrfs", "-q", disk)
-        run("mount", "-o", "loop", disk, pool)
-        run("btrfs", "quota", "enable", pool)
+        make_btrfs(pool, "8G")
         os.mkdir(pool + "/shares")
         measure(daemon)
     finally:

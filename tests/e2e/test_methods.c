@@ -511,7 +511,7 @@ START_TEST(pages)
 	ck_assert(json_is_null(at(list, "next")));
 	for (int i = 0; i < 12; i++) {
 		snprintf(name, sizeof name, "shares.%d.name", i);
-		ck_assert_int_eq(atoi(str_at(list, name) + 1), i);
+		ck_assert_int_eq(strtol(str_at(list, name) + 1, NULL, 10), i);
 	}
 	json_decref(list);
 	/* What goes away while somebody pages leaves no gap and nothing twice. */
@@ -519,7 +519,7 @@ START_TEST(pages)
 	json_decref(client_call(c, "delete_share_instance", "{s:s}", "share", str_at(first, "shares.4.name")));
 	json_decref(client_call(c, "delete_share_instance", "{s:s}", "share", str_at(first, "shares.2.name")));
 	list = client_call(c, "list_shares", "{s:i,s:O}", "limit", 5, "after", at(first, "next"));
-	ck_assert_int_eq(atoi(str_at(list, "shares.0.name") + 1), 5);
+	ck_assert_int_eq(strtol(str_at(list, "shares.0.name") + 1, NULL, 10), 5);
 	json_decref(list);
 	json_decref(first);
 	client_free(c);
