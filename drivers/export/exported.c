@@ -75,6 +75,15 @@ static struct export describe(const struct driver_share *s, const char *path, ch
 				.read_only = is_secondary(s) };
 }
 
+/* One that an exporter lists; borrowed. */
+static struct export of_list(const json_t *one)
+{
+	return (struct export){ .backend = jsonx_str(one, "backend"),
+				.id = jsonx_str(one, "id"),
+				.name = jsonx_str(one, "name"),
+				.number = (unsigned)jsonx_int(one, "number") };
+}
+
 static int cannot_export(const struct exported *x, const struct driver_share *s, struct error *e)
 {
 	return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
@@ -101,11 +110,46 @@ static int locate(const struct exported *x, const struct driver_call *call, cons
 	return r;
 }
 
+/* Exports of other replicas that have this one's name: the one that was active, where a promotion was cut off or its
+ * backend is gone. */
+static int free_name(const struct exporter *on, const struct export *mine, struct error *e)
+{
+	_cleanup_json_ json_t *all = NULL;
+	json_t *one;
+	size_t i;
+	int r = on->ops->list(on->object, &all, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(all, i, one) {
+		struct export export = of_list(one);
+
+		if (strcmp(export.name, mine->name) == 0 && strcmp(export.id, mine->id) != 0 &&
+		    (r = on->ops->remove(on->object, &export, e)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int put_rules(const struct exporter *on, const struct driver_share *s, const char *path,
+		     const struct driver_rule *rules, size_t n, json_t *results, struct error *e)
+{
+	_cleanup_error_ struct error first = ERROR_INIT;
+	char name[NAME_SIZE];
+	struct export export = describe(s, path, name);
+	int r = on->ops->put(on->object, &export, rules, n, results, &first);
+
+	if (r < 0 && first.kind == ERR_ALREADY_EXISTS && s->replica_state)
+		return (r = free_name(on, &export, e)) < 0 ? r
+							   : on->ops->put(on->object, &export, rules, n, results, e);
+	if (r < 0)
+		error_move(e, &first);
+	return r;
+}
+
 static int put_on(const struct exporter *on, const struct driver_share *s, const char *path,
 		  const struct driver_rules *rules, json_t *results, struct error *e)
 {
-	char name[NAME_SIZE];
-	struct export export = describe(s, path, name);
 	size_t n_all = rules ? rules->n_all : 0, n = 0;
 	_cleanup_free_ struct driver_rule *mine = xcalloc(n_all + 1, sizeof *mine);
 	int r;
@@ -113,7 +157,7 @@ static int put_on(const struct exporter *on, const struct driver_share *s, const
 	for (size_t i = 0; i < n_all; i++)
 		if (takes(on->ops, s->share_proto, rules->all[i].access_type))
 			mine[n++] = rules->all[i];
-	if ((r = on->ops->put(on->object, &export, mine, n, results, e)) < 0)
+	if ((r = put_rules(on, s, path, mine, n, results, e)) < 0)
 		return r;
 	for (size_t i = 0; i < n; i++)
 		if (!json_object_get(results, mine[i].id))
@@ -364,10 +408,7 @@ static int remove_orphans(const struct exported *x, const json_t *known, struct 
 		if (r < 0)
 			return r;
 		json_array_foreach(all, k, one) {
-			struct export export = { .backend = jsonx_str(one, "backend"),
-						 .id = jsonx_str(one, "id"),
-						 .name = jsonx_str(one, "name"),
-						 .number = (unsigned)jsonx_int(one, "number") };
+			struct export export = of_list(one);
 
 			if (strcmp(export.backend, x->name) != 0 || json_object_get(known, export.id))
 				continue;
@@ -622,35 +663,6 @@ static int update_replica_state(void *backend, const struct driver_call *call, s
 			is_exported(call->share) ? export_again : done, ret, e);
 }
 
-/* Where the backend of the old active replica is gone, its export still has the share's name. */
-static int free_name(const struct exported *x, const struct driver_call *call, struct error *e)
-{
-	for (size_t i = 0; i < x->n; i++) {
-		const struct exporter *on = x->servers[i].exporter;
-		_cleanup_json_ json_t *all = NULL;
-		json_t *one;
-		size_t k;
-		int r = on->ops->list(on->object, &all, e);
-
-		if (r < 0)
-			return r;
-		json_array_foreach(all, k, one) {
-			struct export export = { .backend = jsonx_str(one, "backend"),
-						 .id = jsonx_str(one, "id"),
-						 .name = jsonx_str(one, "name"),
-						 .number = (unsigned)jsonx_int(one, "number") };
-
-			for (size_t p = 0; p < call->n_shares; p++)
-				if (strcmp(call->shares[p].id, export.id) == 0 &&
-				    strcmp(call->share->id, export.id) != 0 &&
-				    strcmp(call->share->name, export.name) == 0 &&
-				    (r = on->ops->remove(on->object, &export, e)) < 0)
-					return r;
-		}
-	}
-	return 0;
-}
-
 /* Where each of them is to be found from now on. */
 static void locate_replicas(const struct exported *x, const struct driver_call *call, struct driver_result *ret)
 {
@@ -680,12 +692,10 @@ static int export_promoted(struct exported *x, const struct driver_call *call, s
 {
 	_cleanup_json_ json_t *results = json_object();
 	struct driver_share s = *call->share;
-	int r = free_name(x, call, e);
+	int r;
 
 	s.replica_state = "active";
-	if (r == 0)
-		r = put(x, call, &s, call->rules, results, e);
-	if (r == 0)
+	if ((r = put(x, call, &s, call->rules, results, e)) == 0)
 		locate_replicas(x, call, ret);
 	return r;
 }

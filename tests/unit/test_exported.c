@@ -51,13 +51,16 @@ static bool x_is_lost(void *x)
 static int x_put(void *x, const struct export *ex, const struct driver_rule *rules, size_t n, json_t *results,
 		 struct error *e)
 {
-	json_t *set = json_object();
+	json_t *set, *one;
+	const char *key;
 
 	(void)x;
-	if (is_to_fail("put", e)) {
-		json_decref(set);
+	if (is_to_fail("put", e))
 		return -EIO;
-	}
+	json_object_foreach(there, key, one)
+		if (strcmp(jsonx_str(one, "name"), ex->name) == 0 && strcmp(key, text("%u", ex->number)) != 0)
+			return error_set(e, ERR_ALREADY_EXISTS, EEXIST, "%s is there", ex->name);
+	set = json_object();
 	for (size_t i = 0; i < n; i++) {
 		json_object_set_new(set, rules[i].id, json_string(rules[i].access_to));
 		json_object_set_new(results, rules[i].id, jsonx_pack("{s:s}", "state", "active"));
@@ -316,6 +319,49 @@ START_TEST(a_copy_is_exported_at_its_end)
 }
 END_TEST
 
+/* ---- replicas ---- */
+
+static const char *name_of(const char *number)
+{
+	return jsonx_str(json_object_get(there, number), "name");
+}
+
+START_TEST(the_name_is_the_active_replicas)
+{
+	struct driver_share one = nfs, two = nfs;
+	struct backend other;
+	_cleanup_outcome_ struct outcome o = { 0 };
+
+	shell("mkdir '%s/second'", dir);
+	other = backend_new("dir", "c", BACKEND_2, text("root = \"%s/second\"\nexport = {\"test\"}", dir));
+	DO(&other, do_setup, .id = CALL_1, .root_is_empty = true);
+	one.replica_state = "active";
+	two.id = SHARE_2;
+	two.backend = "c";
+	two.export_number = 8;
+	two.replica_state = "in_sync";
+	DO(&b, create_share, .id = CALL_1, .share = &one);
+	o = WELL(&other, create_share, .id = CALL_2, .share = &two);
+	ck_assert_str_eq(name_of("7"), "one");
+	ck_assert_str_eq(name_of("8"), "one@c");
+	ck_assert_str_eq(first_location(&o), "nas:/one@c");
+	/* The other was the active one, and could not be told that it is not any more. */
+	two.replica_state = "active";
+	DO(&other, update_access, .id = CALL_3, .share = &two, .rules = &two_rules);
+	ck_assert_str_eq(name_of("8"), "one");
+	ck_assert_ptr_null(seventh());
+	one.replica_state = "out_of_sync";
+	DO(&b, update_access, .id = CALL_2, .share = &one, .rules = &two_rules);
+	ck_assert_str_eq(name_of("7"), "one@b");
+	/* Another share's name is not taken away. */
+	two.replica_state = NULL;
+	one.replica_state = NULL;
+	FAILS(&b, ERR_ALREADY_EXISTS, update_access, .id = CALL_2, .share = &one, .rules = &two_rules);
+	ck_assert_str_eq(name_of("8"), "one");
+	backend_free(&other);
+}
+END_TEST
+
 /* ---- adopting ---- */
 
 START_TEST(what_another_exports_is_not_adopted)
@@ -437,6 +483,7 @@ int main(void)
 				 revert_lets_go_and_exports_again,
 				 a_revert_that_cannot_let_go_changes_nothing,
 				 a_copy_is_exported_at_its_end,
+				 the_name_is_the_active_replicas,
 				 what_another_exports_is_not_adopted,
 				 start_puts_locations_and_removes_orphans,
 				 what_is_gone_is_not_exported,
