@@ -17,7 +17,7 @@ SANITIZE  ?=
 T         ?= 60
 
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
-             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs util-linux e2fsprogs mandoc \
+             libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs rsync util-linux e2fsprogs mandoc \
              samba smbclient iproute2 libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps \
              nfs-ganesha nfs-ganesha-vfs dbus libnfs-utils iproute2
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
@@ -42,7 +42,7 @@ LIB_SRC  := $(filter-out %_main.c,$(wildcard $(addsuffix /*.c,$(filter-out clien
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
 CTL_SRC  := $(filter-out client/client_main.c,$(wildcard client/*.c))
 CTL_OBJ  := $(CTL_SRC:%.c=$(O)/%.o)
-PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-http.so $(O)/sharesd-python
+PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-transfer $(O)/sharesd-http.so $(O)/sharesd-python
 # What hooks in Python need beside their runner.
 PYTHON   := $(shell find hooks/python -name '*.py')
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -234,7 +234,7 @@ $(O)/sharesctl: $(O)/client/client_main.o $(CTL_OBJ) $(O)/libsharesd.a
 $(O)/sharesd-contain: $(O)/base/contain_main.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^
-$(O)/sharesd-tree: $(O)/drivers/tree_main.o $(O)/libsharesd.a
+$(O)/sharesd-tree $(O)/sharesd-transfer: $(O)/sharesd-%: $(O)/drivers/%_main.o $(O)/libsharesd.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 # Loaded by the daemon where a webhook is used: libcurl is large.
@@ -357,7 +357,8 @@ install: all ## installs below DESTDIR: programs, units, manual, headers, exampl
 install-built:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(O)/sharesd
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(O)/sharesctl
-	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-python
+	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-transfer \
+		$(O)/sharesd-python
 	for p in $(PYTHON:hooks/python/%=%); do install -D -m 0644 hooks/python/$$p $(DESTDIR)$(LIBEXEC)/python/$$p || exit 1; done
 	install -d $(DESTDIR)$(PREFIX)/lib/python3/dist-packages
 	ln -sfn $(LIBEXEC)/python/sharesd $(DESTDIR)$(PREFIX)/lib/python3/dist-packages/sharesd

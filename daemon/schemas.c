@@ -38,7 +38,7 @@ static const struct schema {
 	{ .name = "call_fate", .words = "finished undone error" },
 	{ .name = "hook_phase", .words = "pre post periodic error" },
 
-	{ .name = "progress", .members = "percent:number bytes:integer" },
+	{ .name = "progress", .members = "percent:number? bytes:integer" },
 	{ .name = "export_location", .members = "path:string preferred:boolean is_admin_only:boolean metadata:texts" },
 	{ .name = "instance",
 	  .members = "id:string share_id:string backend:string status:share_status status_reason:string? "

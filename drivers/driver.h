@@ -89,7 +89,8 @@ struct driver_call {
 };
 
 /* Work that grows with the data, done by a helper process while other calls go on. The program prints JSON lines:
- * {"bytes":N,"percent":N} as it goes on, and last {"result":{..}} or {"error":{"errno":N,"message":".."}}. */
+ * {"bytes":N,"percent":N} (null: unknown) as it goes on, and last {"result":{..}} or
+ * {"error":{"errno":N,"message":".."}}. */
 struct driver_result;
 struct driver_work {
 	char **argv;     /* argv[0] absolute, NULL-terminated; owned, freed by the daemon with its strings */

@@ -11,7 +11,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "base/path.h"
-#include "base/text.h"
+#include "drivers/report.h"
 #include "drivers/tree.h"
 #include "drivers/tree_copy.h"
 #include "drivers/tree_walk.h"
@@ -24,35 +24,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const double progress_pause = 0.2;
-
 struct request {
 	const char *command;
 	const char *root;         /* NULL: paths as they are */
 	unsigned long long inode; /* 0: any */
 	char **paths;
 };
-
-static void print_line(json_t *line)
-{
-	_cleanup_free_ char *text = jsonx_dump(line);
-
-	/* Who started us may be gone: then the work is still worth its end, or we are killed. */
-	if (printf("%s\n", text) < 0 || fflush(stdout) != 0)
-		clearerr(stdout);
-	json_decref(line);
-}
-
-static void print_progress(uint64_t bytes, double percent)
-{
-	static double last;
-	double now = text_monotonic();
-
-	if (now - last < progress_pause)
-		return;
-	last = now;
-	print_line(jsonx_pack("{s:I,s:i}", "bytes", (json_int_t)bytes, "percent", (int)percent));
-}
 
 static int open_parent(const struct request *q, const char *path, char **ret_name, struct error *e)
 {
@@ -108,7 +85,7 @@ static int run_copy(const struct request *q, json_t **ret, struct error *e)
 		close(from);
 		return to;
 	}
-	r = tree_copy(from, to, name, print_progress, &sum, e);
+	r = tree_copy(from, to, name, report_progress, &sum, e);
 	if (r == 0)
 		*ret = jsonx_pack("{s:I,s:I,s:b}", "bytes", (json_int_t)sum.bytes, "files", (json_int_t)sum.files,
 				  "reflink", sum.reflink);
@@ -190,10 +167,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: sharesd-tree copy|measure|remove|empty [--root DIR] [--inode N] DIR [DST]\n");
 		return 2;
 	}
-	if (c->run(&q, &result, &e) < 0) {
-		print_line(jsonx_pack("{s:{s:i,s:o}}", "error", "errno", e.err, "message", jsonx_string(e.message)));
-		return 1;
-	}
-	print_line(jsonx_pack("{s:o}", "result", result));
-	return 0;
+	(void)c->run(&q, &result, &e);
+	return report_end(result, &e);
 }

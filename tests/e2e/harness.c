@@ -239,9 +239,10 @@ static void check_sanitizers(const struct fixture *f)
 /* Another user may not be able to reach the build. */
 static void copy_programs(const struct fixture *f)
 {
-	ck_assert_int_eq(shell(NULL, "mkdir -p '%s/bin' && cp -r '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s/bin'", f->dir,
-			       program_path("sharesd"), program_path("sharesctl"), program_path("sharesd-contain"),
-			       program_path("sharesd-tree"), program_path("sharesd-http.so"),
+	ck_assert_int_eq(shell(NULL, "mkdir -p '%s/bin' && cp -r '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s' '%s/bin'",
+			       f->dir, program_path("sharesd"), program_path("sharesctl"),
+			       program_path("sharesd-contain"), program_path("sharesd-tree"),
+			       program_path("sharesd-transfer"), program_path("sharesd-http.so"),
 			       program_path("sharesd-python"), program_path("python"), f->dir),
 			 0);
 }

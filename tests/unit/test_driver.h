@@ -193,6 +193,7 @@ static inline void setup(void)
 	/* Copies, so that other users may run them wherever the build lies. */
 	copy_program("sharesd-contain");
 	copy_program("sharesd-tree");
+	copy_program("sharesd-transfer");
 	process_set_helper(text("%s/sharesd-contain", dir));
 }
 
@@ -289,7 +290,7 @@ static inline void read_lines(char *output, json_t **ret_result, struct error *r
 			error_set(ret_failure, ERR_DRIVER_FAILED, (int)jsonx_int(member, "errno"), "%s",
 				  jsonx_str(member, "message"));
 		else
-			ck_assert_ptr_nonnull(jsonx_get(j, "percent"));
+			ck_assert_ptr_nonnull(jsonx_get(j, "bytes"));
 		json_decref(j);
 	}
 }

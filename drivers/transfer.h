@@ -1,0 +1,27 @@
+/* Copies of whole trees from one backend to another, done by the helper program sharesd-transfer (transfer_main.c) with
+ * well-kept programs. Paths are absolute. Functions return 0 or a negative errno with `e` filled. */
+#ifndef DRIVERS_TRANSFER_H
+#define DRIVERS_TRANSFER_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+struct transfer {
+	const char *source, *target;
+	/* btrfs: what both sides have, a snapshot on the source's side. rsync: a tree on the target's file system;
+	 * files in it that are still the same are not copied, but linked. Or NULL. */
+	const char *base;
+	uint64_t total_bytes; /* expected, for per cent; 0: unknown */
+};
+
+/* Sends the read-only snapshot `source` into the directory `target`, where it keeps its name. It is there whole, and on
+ * stable storage, or not at all. */
+int transfer_btrfs(const struct transfer *t, uint64_t *ret_sent, struct error *e);
+
+/* Makes `target`, a directory that is made if it is missing, equal to the directory `source`: what is on other file
+ * systems left out, no link followed, whatever others do in `source` meanwhile. On failure some is, and the next try
+ * goes on from there. */
+int transfer_rsync(const struct transfer *t, uint64_t *ret_sent, struct error *e);
+
+#endif

@@ -1,0 +1,197 @@
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "drivers/btrfs/btrfs_volume.h"
+#include "drivers/report.h"
+#include "drivers/transfer.h"
+#include "drivers/transfer_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CHUNK = 1 << 20 };
+
+struct stream {
+	const struct transfer *t;
+	struct transfer_child send, receive;
+	int from, to;    /* our ends of the pipes; `from` is -1 once all was moved, `to` once nobody reads */
+	bool to_is_full; /* else `from` is empty */
+	int signals;
+	uint64_t bytes;
+};
+
+static void stream_clear(struct stream *s)
+{
+	transfer_child_end(&s->send);
+	transfer_child_end(&s->receive);
+	for (int *fd = (int[]){ s->from, s->to, s->signals, -2 }; *fd != -2; fd++)
+		if (*fd >= 0)
+			close(*fd);
+}
+#define _cleanup_stream_ __attribute__((__cleanup__(stream_clear)))
+
+static int start_send(struct stream *s, struct error *e)
+{
+	const char *argv[] = { "btrfs", "send", "-q", NULL, NULL, NULL, NULL };
+	struct transfer_spec spec = { argv, "btrfs send", "btrfs-progs", -1, -1, -1, NULL, NULL };
+	int ends[2], n = 3;
+	int r;
+
+	if (s->t->base) {
+		argv[n++] = "-p";
+		argv[n++] = s->t->base;
+	}
+	argv[n] = s->t->source;
+	if ((r = transfer_pipe(ends, e)) < 0)
+		return r;
+	s->from = ends[0];
+	spec.out = ends[1];
+	r = transfer_child_start(&spec, &s->send, e);
+	close(ends[1]);
+	return r;
+}
+
+/* It would take a stream that breaks off between two commands for a whole one, and mark what it has as received. So it
+ * holds the writing end of its own input: what it reads comes to no end but by the stream's own last command (-e). */
+static int start_receive(struct stream *s, struct error *e)
+{
+	const char *argv[] = { "btrfs", "receive", "-q", "-e", s->t->target, NULL };
+	struct transfer_spec spec = { argv, "btrfs receive", "btrfs-progs", -1, -1, -1, NULL, NULL };
+	int ends[2];
+	int r;
+
+	if ((r = transfer_pipe(ends, e)) < 0)
+		return r;
+	spec.in = ends[0];
+	spec.keep = s->to = ends[1];
+	r = transfer_child_start(&spec, &s->receive, e);
+	close(ends[0]);
+	return r;
+}
+
+/* Until nothing comes, or nothing goes. */
+static int move(struct stream *s, struct error *e)
+{
+	ssize_t n;
+
+	while (s->from >= 0 && s->to >= 0) {
+		n = splice(s->from, NULL, s->to, NULL, CHUNK, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (n == 0) {
+			close(take_fd(s->from));
+		} else if (n > 0) {
+			s->bytes += (uint64_t)n;
+			report_progress_of(s->bytes, s->t->total_bytes);
+		} else if (errno == EPIPE) {
+			close(take_fd(s->to)); /* it is ending, and will say why */
+		} else if (errno == EAGAIN) {
+			s->to_is_full = poll(&(struct pollfd){ .fd = s->from, .events = POLLIN }, 1, 0) > 0;
+			return 0;
+		} else if (errno != EINTR) {
+			return error_errno(e, errno, "cannot move what btrfs send gives");
+		}
+	}
+	return 0;
+}
+
+static void wait_for_more(const struct stream *s)
+{
+	bool moving = s->from >= 0 && s->to >= 0;
+	struct pollfd fds[] = {
+		{ .fd = s->signals, .events = POLLIN },
+		{ .fd = s->send.err, .events = POLLIN },
+		{ .fd = s->send.pidfd, .events = POLLIN },
+		{ .fd = s->receive.err, .events = POLLIN },
+		{ .fd = s->receive.pidfd, .events = POLLIN },
+		{ .fd = moving && !s->to_is_full ? s->from : -1, .events = POLLIN },
+		{ .fd = moving && s->to_is_full ? s->to : -1, .events = POLLOUT },
+	};
+
+	poll(fds, sizeof fds / sizeof *fds, -1);
+}
+
+/* 1 at the end of both. What receive says comes first: send fails where nobody takes what it gives. */
+static int look(struct stream *s, struct error *e)
+{
+	transfer_child_listen(&s->send);
+	transfer_child_listen(&s->receive);
+	if (s->receive.pid == 0 && !transfer_child_is_good(&s->receive))
+		return transfer_child_error(&s->receive, e);
+	if (s->send.pid == 0 && !transfer_child_is_good(&s->send))
+		return transfer_child_error(&s->send, e);
+	return s->send.pid == 0 && s->receive.pid == 0;
+}
+
+static int carry(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+{
+	_cleanup_stream_ struct stream s = {
+		t, TRANSFER_CHILD_INIT, TRANSFER_CHILD_INIT, .from = -1, .to = -1, .signals = -1,
+	};
+	int r;
+
+	if ((s.signals = transfer_signals(e)) < 0)
+		return s.signals;
+	if ((r = start_receive(&s, e)) < 0 || (r = start_send(&s, e)) < 0)
+		return r;
+	while ((r = look(&s, e)) == 0) {
+		if ((r = transfer_interrupted(s.signals, e)) < 0 || (r = move(&s, e)) < 0)
+			return r;
+		wait_for_more(&s);
+	}
+	*ret_sent = s.bytes;
+	return r < 0 ? r : 0;
+}
+
+static bool is_there(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int remove_volume(int dirfd, const char *name, struct error *e)
+{
+	_cleanup_close_ int fd = path_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+
+	return fd < 0 ? error_errno(e, -fd, "cannot open %s", name) : btrfs_volume_remove(fd, name, e);
+}
+
+/* The data of what was received lie in memory yet. To make a snapshot writes those of its source, and nobody else's. */
+static int flush(int target, const char *name, const char *flush_name, struct error *e)
+{
+	_cleanup_close_ int fd = path_open(target, name, O_RDONLY | O_DIRECTORY, 0);
+	int r;
+
+	if (fd < 0)
+		return error_errno(e, -fd, "btrfs receive made no %s", name);
+	if ((r = btrfs_volume_snapshot(fd, target, flush_name, true, name, e)) < 0 ||
+	    (r = remove_volume(target, flush_name, e)) < 0)
+		return r;
+	r = btrfs_volume_commit(target);
+	return r < 0 ? error_errno(e, -r, "cannot flush %s", name) : 0;
+}
+
+int transfer_btrfs(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+{
+	_cleanup_close_ int target = path_open_root(t->target);
+	const char *name = strrchr(t->source, '/') + 1;
+	_cleanup_free_ char *flush_name = xasprintf("%s.flush", name);
+	int r;
+
+	if (target < 0)
+		return error_errno(e, -target, "cannot open %s", t->target);
+	/* Else what is removed on failure might not be ours. */
+	if (is_there(target, name))
+		return error_set(e, ERR_DRIVER_FAILED, EEXIST, "%s/%s is there already: remove it first", t->target,
+				 name);
+	if (is_there(target, flush_name) && (r = remove_volume(target, flush_name, e)) < 0)
+		return r;
+	r = carry(t, ret_sent, e);
+	if (r == 0)
+		r = flush(target, name, flush_name, e);
+	if (r < 0 && is_there(target, name))
+		(void)remove_volume(target, name, NULL);
+	return r;
+}

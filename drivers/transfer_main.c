@@ -1,0 +1,91 @@
+/* sharesd-transfer: carries trees from one backend to another, for drivers. Prints JSON lines: progress, then the
+ * result or the error.
+ *
+ *   sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL             btrfs send [-p PARENT] SNAPSHOT | btrfs receive DIR
+ *   sharesd-transfer rsync [--base DIR] SOURCE TARGET TOTAL        rsync SOURCE/ TARGET/
+ *
+ * TOTAL: bytes that are expected, 0 where that is unknown. The result is {"sent_bytes"}. */
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+#include "drivers/report.h"
+#include "drivers/transfer.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int transfer_function(const struct transfer *t, uint64_t *ret_sent, struct error *e);
+
+static bool is_number(const char *s, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtoull(s, &end, 10);
+	return *s >= '0' && *s <= '9' && !*end && errno == 0;
+}
+
+static transfer_function *parse_btrfs(int n, char **args, struct transfer *ret)
+{
+	if (n != 4 || !is_number(args[3], &ret->total_bytes))
+		return NULL;
+	*ret = (struct transfer){ args[0], args[2], strcmp(args[1], "-") == 0 ? NULL : args[1], ret->total_bytes };
+	return transfer_btrfs;
+}
+
+static transfer_function *parse_rsync(int n, char **args, struct transfer *ret)
+{
+	if (n != 3 || !is_number(args[2], &ret->total_bytes))
+		return NULL;
+	ret->source = args[0];
+	ret->target = args[1];
+	return transfer_rsync;
+}
+
+static transfer_function *parse(int argc, char **argv, struct transfer *ret)
+{
+	static const struct option longs[] = { { "base", required_argument, NULL, 'b' }, { 0 } };
+	transfer_function *f;
+	int o;
+
+	if (argc < 2)
+		return NULL;
+	while ((o = getopt_long(argc - 1, argv + 1, "", longs, NULL)) >= 0) {
+		if (o != 'b')
+			return NULL;
+		ret->base = optarg;
+	}
+	argv += 1 + optind;
+	argc -= 1 + optind;
+	if (strcmp(argv[-optind], "btrfs") == 0)
+		f = parse_btrfs(argc, argv, ret);
+	else
+		f = strcmp(argv[-optind], "rsync") == 0 ? parse_rsync(argc, argv, ret) : NULL;
+	return f && *ret->source == '/' && *ret->target == '/' && (!ret->base || *ret->base == '/') ? f : NULL;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct transfer t = { 0 };
+	transfer_function *f = parse(argc, argv, &t);
+	json_t *result = NULL;
+	uint64_t sent = 0;
+
+	mem_setup();
+	signal(SIGPIPE, SIG_IGN);
+	/* What they say of failures is read. */
+	setenv("LC_ALL", "C.UTF-8", 1);
+	if (!f) {
+		fprintf(stderr, "usage: sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL\n"
+				"       sharesd-transfer rsync [--base DIR] SOURCE TARGET TOTAL\n");
+		return 2;
+	}
+	if (f(&t, &sent, &e) == 0)
+		result = jsonx_pack("{s:I}", "sent_bytes", (json_int_t)sent);
+	return report_end(result, &e);
+}

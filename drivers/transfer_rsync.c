@@ -1,0 +1,163 @@
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/text.h"
+#include "drivers/report.h"
+#include "drivers/transfer.h"
+#include "drivers/transfer_child.h"
+#include "drivers/transfer_confine.h"
+#include "drivers/tree_flush.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define SENT "sent "
+
+enum { LINE_BYTES = 512, VANISHED = 24 };
+
+struct run {
+	const struct transfer *t;
+	struct transfer_child rsync;
+	int out; /* -1 at its end */
+	int signals;
+	char line[LINE_BYTES];
+	size_t len;
+	uint64_t sent;
+};
+
+static void run_clear(struct run *r)
+{
+	transfer_child_end(&r->rsync);
+	if (r->out >= 0)
+		close(r->out);
+	if (r->signals >= 0)
+		close(r->signals);
+}
+#define _cleanup_run_ __attribute__((__cleanup__(run_clear)))
+
+/* Files are replaced by a rename, so that who reads one has the old or the new one whole. Owners, devices and
+ * attributes that we may not give are errors, even where we are not root (--super). Two times are equal to the
+ * nanosecond
+ * (--modify-window), as a file may change twice a second. */
+static int start(struct run *r, struct error *e)
+{
+	const char *argv[] = { "rsync",
+			       "-aHAXSx",
+			       "--super",
+			       "--numeric-ids",
+			       "--delete",
+			       "--modify-window=-1",
+			       "--info=progress2,stats1",
+			       "--outbuf=N",
+			       "--no-human-readable",
+			       NULL,
+			       NULL,
+			       NULL,
+			       NULL,
+			       NULL };
+	struct transfer_spec spec = { argv, "rsync", "rsync", -1, -1, -1, transfer_confine, r->t };
+	_cleanup_free_ char *base = r->t->base ? xasprintf("--link-dest=%s", r->t->base) : NULL;
+	_cleanup_free_ char *source = xasprintf("%s/", r->t->source), *target = xasprintf("%s/", r->t->target);
+	int ends[2], n = 9, ret;
+
+	if (base)
+		argv[n++] = base;
+	argv[n++] = "--";
+	argv[n++] = source;
+	argv[n] = target;
+	if ((ret = transfer_pipe(ends, e)) < 0)
+		return ret;
+	r->out = ends[0];
+	(void)fcntl(r->out, F_SETFL, O_NONBLOCK);
+	spec.out = ends[1];
+	ret = transfer_child_start(&spec, &r->rsync, e);
+	close(ends[1]);
+	return ret;
+}
+
+/* "   1234567  12%    1.23MB/s    0:00:01 (xfr#1, to-chk=1/3)", and last "sent 123 bytes  received 45 bytes  ..". */
+static void take_line(struct run *r)
+{
+	unsigned long long n;
+	const char *number;
+	char *end;
+
+	r->line[r->len] = '\0';
+	r->len = 0;
+	number = text_starts_with(r->line, SENT) ? r->line + strlen(SENT) : r->line;
+	n = strtoull(number, &end, 10);
+	if (number != r->line)
+		r->sent = n;
+	else if (end != r->line && *end == ' ' && strchr(end, '%'))
+		report_progress_of(n, r->t->total_bytes);
+}
+
+static void take_output(struct run *r)
+{
+	char data[4096];
+	ssize_t n;
+
+	while (r->out >= 0 && (n = read(r->out, data, sizeof data)) != -1) {
+		if (n == 0)
+			close(take_fd(r->out));
+		for (ssize_t i = 0; i < n; i++)
+			if (data[i] == '\r' || data[i] == '\n')
+				take_line(r);
+			else if (r->len < sizeof r->line - 1)
+				r->line[r->len++] = data[i];
+	}
+}
+
+static int carry(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+{
+	_cleanup_run_ struct run r = { .t = t, .rsync = TRANSFER_CHILD_INIT, .out = -1, .signals = -1 };
+	int n;
+
+	if ((r.signals = transfer_signals(e)) < 0)
+		return r.signals;
+	if ((n = start(&r, e)) < 0)
+		return n;
+	while (transfer_child_listen(&r.rsync), r.rsync.pid > 0) {
+		struct pollfd fds[] = {
+			{ .fd = r.signals, .events = POLLIN },
+			{ .fd = r.out, .events = POLLIN },
+			{ .fd = r.rsync.err, .events = POLLIN },
+			{ .fd = r.rsync.pidfd, .events = POLLIN },
+		};
+
+		if ((n = transfer_interrupted(r.signals, e)) < 0)
+			return n;
+		take_output(&r);
+		poll(fds, sizeof fds / sizeof *fds, -1);
+	}
+	take_output(&r);
+	/* What vanishes while it is read was removed by its owner. */
+	if (!transfer_child_is_good(&r.rsync) &&
+	    !(WIFEXITED(r.rsync.status) && WEXITSTATUS(r.rsync.status) == VANISHED))
+		return transfer_child_error(&r.rsync, e);
+	*ret_sent = r.sent;
+	return 0;
+}
+
+int transfer_rsync(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+{
+	struct timespec begun;
+	struct stat st;
+	int fd, r;
+
+	if (stat(t->source, &st) < 0)
+		return error_errno(e, errno, "cannot open the source %s", t->source);
+	if (mkdir(t->target, 0700) < 0 && errno != EEXIST)
+		return error_errno(e, errno, "cannot make %s", t->target);
+	clock_gettime(CLOCK_REALTIME, &begun);
+	if ((r = carry(t, ret_sent, e)) < 0)
+		return r;
+	fd = path_open_root(t->target);
+	return fd < 0 ? error_errno(e, -fd, "cannot open %s", t->target) : tree_flush(fd, &begun, e);
+}
