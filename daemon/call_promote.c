@@ -199,16 +199,17 @@ static int promote_input(struct engine *en, struct call *c, struct input **ret, 
 	if ((r = access_add_wanted(en, part, in, NULL, NULL, e)) == 0)
 		r = replica_add_snapshots(en, c, in, e);
 	call_free(part);
-	if (r < 0)
+	if (r < 0) {
 		input_free(in);
-	else
-		*ret = in;
-	return r;
+		return r;
+	}
+	*ret = in;
+	return 0;
 }
 
 static int promote_drive(struct engine *en, struct call *c, struct error *e)
 {
-	struct input *in;
+	struct input *in = NULL;
 	int r;
 
 	c->after = reopen_old;
