@@ -59,7 +59,7 @@ UNITS    := $(addprefix $(O)/systemd/,sharesd.service sharesd.socket sharesd@.se
 PAGES    := $(MANUALS) client/sharesctl.1 hooks/sharesd-hooks.7
 # What rpc.discover answers: the tests hold every reply against it, and it against the copy that was looked at last.
 OPENRPC  := $(O)/openrpc.json $(O)/tests/golden.json
-BENCH    := $(addprefix $(O)/tests/bench/,bench bench_echo bench_program bench_hook.so)
+BENCH    := $(addprefix $(O)/tests/bench/,bench bench_hooks bench_server bench_echo bench_program bench_hook.so)
 SOAK     := $(O)/tests/soak/soak $(O)/tests/soak/fates
 FUZZ     := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 DIRS     := $(ROOMS) hooks/http tests/unit tests/e2e tests/bench tests/soak tests/fuzz tests/plugins tests/conformance
@@ -72,7 +72,7 @@ PLAIN    := test_systemd
 # Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
 HEAVY    := $(PLAIN) test_crash_sweep test_backend_away test_hooks_python test_no_memory test_no_descriptors
 HEAVY    += test_power_cut test_full_disk test_events_stuck test_hook_origins test_hook_matrix test_conformance
-HEAVY    += test_export_ganesha test_export_smb
+HEAVY    += test_export_ganesha test_export_smb test_bench
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
 
 # Below one another, in parallel where nobody says otherwise.
@@ -93,7 +93,7 @@ COVERING := test_base_jsonx test_base_text test_conf test_conf_syntax test_conf_
             test_store_values test_hooks_exec test_hooks_coproc test_hooks_runner test_socket test_socket_calls
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo demo-nfs test asan tsan fuzz test-upstream lint golden format bench bench-exports soak soak-hooks install install-built \
+.PHONY: help all deps demo demo-nfs test asan tsan fuzz test-upstream lint golden format bench bench-hooks bench-exports soak soak-hooks install install-built \
 	uninstall clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
@@ -165,6 +165,10 @@ format: ## formats all sources
 bench: deps ## speed and memory, as ratios to an echo server and to bare SQLite
 	+@$(SUB) all $(BENCH)
 	@$(O)/tests/bench/bench $(O)
+
+bench-hooks: deps ## what a hook costs, by module, beside the bare work; ROUNDS=9
+	+@$(SUB) all $(BENCH)
+	@$(O)/tests/bench/bench_hooks $(O) $(ROUNDS)
 
 SHARES ?= 200
 bench-exports: deps ## shares on btrfs over NFS, beside the same work done with bare tools (root)
@@ -275,6 +279,7 @@ $(O)/tests/sharesctl.bash: client/sharesctl.bash
 	@cp $< $@
 $(O)/tests/test_sharesctl: | $(O)/tests/sharesctl.bash
 $(E2E): | $(OPENRPC)
+$(O)/tests/test_bench: | $(BENCH)
 $(O)/tests/%.so: $(O)/tests/%.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -shared -o $@ $<
@@ -312,9 +317,11 @@ $(PYTESTS): $(O)/tests/%: tests/python/%
 	@mkdir -p $(@D)
 	@install -m 0755 $< $@
 $(O)/tests/bench/bench: $(O)/tests/bench/bench_place.o
+$(O)/tests/bench/bench_hooks: $(O)/tests/bench/bench_place.o $(O)/tests/bench/bench_bare.o
+$(O)/tests/bench/bench_hooks: MORE_LIBS = $(HTTP_LIBS)
 $(O)/tests/bench/%: $(O)/tests/bench/%.o
 	@echo "  LD $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) $(MORE_LIBS)
 
 $(O)/tests/soak/soak: $(patsubst %.c,$(O)/%.o,$(wildcard tests/soak/soak*.c))
 $(O)/tests/soak/fates: $(O)/tests/soak/fates.o $(O)/tests/soak/soak_link.o

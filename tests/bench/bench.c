@@ -71,18 +71,6 @@ static void write_conf(const char *name, const char *module, size_t hooks)
 	place_write(place_path("%s.conf", name) + strlen(place_path("%s", "")), text);
 }
 
-/* One request and its answer, which must be a result. */
-static const char *ask(struct wire *w, const char *line, size_t len)
-{
-	const char *answer;
-
-	wire_send(w, line, len);
-	answer = wire_receive(w);
-	if (!strstr(answer, "\"result\":"))
-		give_up("%s was answered by %s", line, answer);
-	return answer;
-}
-
 static pid_t start_daemon(const char *name, struct wire **ret)
 {
 	static const char get[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"get_backend\",\"params\":{\"backend\":"
@@ -96,7 +84,7 @@ static pid_t start_daemon(const char *name, struct wire **ret)
 	snprintf(conf, sizeof conf, "%s", place_path("%s.conf", name));
 	pid = start(name, argv);
 	*ret = wire_open(place_path("%s.sock", name));
-	while (!strstr(ask(*ret, get, sizeof get - 1), "\"status\":\"up\""))
+	while (!strstr(wire_ask(*ret, get, sizeof get - 1), "\"status\":\"up\""))
 		if (seconds() > end)
 			give_up("the backend of the daemon \"%s\" does not come up", name);
 	return pid;
@@ -118,7 +106,7 @@ static double measure_creates(struct contestant *c)
 	double begin = seconds();
 
 	for (size_t i = 0; i < c->creates; i++)
-		ask(c->wire, line, (size_t)create_line(line, sizeof line, c->made++));
+		wire_ask(c->wire, line, (size_t)create_line(line, sizeof line, c->made++));
 	return (seconds() - begin) / (double)c->creates;
 }
 
@@ -129,7 +117,7 @@ static double measure_reads(struct wire *w)
 	double begin = seconds();
 
 	for (size_t i = 0; i < READS; i++)
-		ask(w, line, sizeof line - 1);
+		wire_ask(w, line, sizeof line - 1);
 	return (seconds() - begin) / READS;
 }
 
@@ -148,7 +136,7 @@ static double measure_echoes(struct wire *w)
 		       padding);
 	begin = seconds();
 	for (size_t i = 0; i < ECHOES; i++)
-		ask(w, line, (size_t)len);
+		wire_ask(w, line, (size_t)len);
 	return (seconds() - begin) / ECHOES;
 }
 
@@ -185,26 +173,10 @@ static double measure_commits(sqlite3_stmt *insert)
 
 /* ---- the table ---- */
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(const double *values)
-{
-	double sorted[ROUNDS];
-
-	memcpy(sorted, values, sizeof sorted);
-	qsort(sorted, ROUNDS, sizeof *sorted, compare);
-	return sorted[ROUNDS / 2];
-}
-
 /* A row: microseconds, per second, and the ratio to `floor` with its bounds over the rounds. Returns the ratio. */
 static double print_row(const char *title, const double *values, const double *floor)
 {
-	double ratios[ROUNDS], us = median(values) * 1e6, lowest = 1e9, highest = 0;
+	double ratios[ROUNDS], us = median(values, ROUNDS) * 1e6, lowest = 1e9, highest = 0;
 
 	printf("  %-34s %9.0f %10.0f", title, us, 1e6 / us);
 	for (size_t i = 0; floor && i < ROUNDS; i++) {
@@ -213,9 +185,9 @@ static double print_row(const char *title, const double *values, const double *f
 		highest = ratios[i] > highest ? ratios[i] : highest;
 	}
 	if (floor)
-		printf("   %6.2f   [%.2f .. %.2f]", median(ratios), lowest, highest);
+		printf("   %6.2f   [%.2f .. %.2f]", median(ratios, ROUNDS), lowest, highest);
 	printf("\n");
-	return floor ? median(ratios) : 0;
+	return floor ? median(ratios, ROUNDS) : 0;
 }
 
 static void verdict(const char *what, double value, double limit, const char *unit)
@@ -302,7 +274,7 @@ static void settle(struct wire *w)
 				   "\"params\":{\"backend\":\"bench\"}}\n";
 
 	for (int i = 0; i < 2; i++)
-		ask(w, line, sizeof line - 1);
+		wire_ask(w, line, sizeof line - 1);
 }
 
 static double print_memory(const char *title, pid_t pid)

@@ -20,7 +20,7 @@
 
 enum { MAX_PROCESSES = 32 };
 
-static char dir[4096];
+static char dir[4096], memory_dir[64];
 static pid_t processes[MAX_PROCESSES];
 
 struct wire {
@@ -69,6 +69,8 @@ static void clean_up(void)
 		waitpid(processes[i], NULL, 0);
 	}
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	if (*memory_dir)
+		nftw(memory_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 void place_open(const char *parent)
@@ -95,6 +97,16 @@ const char *place_path(const char *fmt, ...)
 	vsnprintf(s + n, sizeof *ring - (size_t)n, fmt, ap);
 	va_end(ap);
 	return s;
+}
+
+const char *place_in_memory(void)
+{
+	if (!*memory_dir) {
+		strcpy(memory_dir, "/dev/shm/bench.XXXXXX");
+		if (!mkdtemp(memory_dir))
+			give_up("cannot make a directory in /dev/shm: %s", strerror(errno));
+	}
+	return memory_dir;
 }
 
 void place_write(const char *name, const char *text)
@@ -245,4 +257,35 @@ const char *wire_receive(struct wire *w)
 			give_up("the connection ended: %s", n < 0 ? strerror(errno) : "nothing more came");
 		w->end += (size_t)n;
 	}
+}
+
+const char *wire_ask(struct wire *w, const char *line, size_t len)
+{
+	const char *answer;
+
+	wire_send(w, line, len);
+	answer = wire_receive(w);
+	if (!strstr(answer, "\"result\":"))
+		give_up("%s was answered by %s", line, answer);
+	return answer;
+}
+
+/* ---- figures ---- */
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double median(const double *values, size_t n)
+{
+	_cleanup_free_ double *sorted = calloc(n, sizeof *sorted);
+
+	if (!sorted)
+		give_up("out of memory");
+	memcpy(sorted, values, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, compare);
+	return sorted[n / 2];
 }

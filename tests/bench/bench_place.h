@@ -10,6 +10,8 @@
 void place_open(const char *parent);
 /* A path in it, by printf format; valid for the next 8 calls. */
 const char *place_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* One more directory, which lies in memory and runs no programs; removed at exit. */
+const char *place_in_memory(void);
 void place_write(const char *name, const char *text);
 /* A program or shared object that only its owner may write, whatever the umask was: its path in the place. */
 const char *place_copy(const char *from);
@@ -31,5 +33,9 @@ void wire_close(struct wire *w);
 void wire_send(struct wire *w, const char *line, size_t len);
 /* The next line, without its end; valid until the next call. */
 const char *wire_receive(struct wire *w);
+/* One request and its answer, which must be a result. */
+const char *wire_ask(struct wire *w, const char *line, size_t len);
+
+double median(const double *values, size_t n);
 
 #endif
