@@ -72,7 +72,7 @@ PLAIN    := test_systemd
 # Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
 HEAVY    := $(PLAIN) test_crash_sweep test_backend_away test_hooks_python test_no_memory test_no_descriptors
 HEAVY    += test_power_cut test_full_disk test_events_stuck test_hook_origins test_hook_matrix test_conformance
-HEAVY    += test_export_ganesha test_export_smb test_bench
+HEAVY    += test_export_ganesha test_export_smb test_bench test_server_netns
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
 
 # Below one another, in parallel where nobody says otherwise.

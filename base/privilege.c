@@ -38,6 +38,11 @@ bool privilege_mounts(void)
 	return has(BIT(CAP_SYS_ADMIN));
 }
 
+bool privilege_networks(void)
+{
+	return has(BIT(CAP_NET_ADMIN));
+}
+
 bool privilege_of_unit(void)
 {
 	return getenv("INVOCATION_ID") && sd_booted() > 0;

@@ -15,5 +15,7 @@ bool privilege_mounts(void);
 bool privilege_of_unit(void);
 /* May it talk to other machines? */
 bool privilege_network(void);
+/* May it make networks: namespaces' links, addresses and routes? */
+bool privilege_networks(void);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -36,7 +37,8 @@ static bool take_descriptors(int nothing, int output, int channel)
 	       fcntl(CHANNEL, F_SETFD, FD_CLOEXEC) == 0 && close_range(CHANNEL + 1, ~0U, 0) == 0;
 }
 
-static void become(const char *const *argv, const char *const *env, const int fds[3])
+/* `netns` is -1 or a descriptor. */
+static void become(const char *const *argv, const char *const *env, const int fds[3], int netns)
 {
 	char go;
 	int err;
@@ -44,7 +46,8 @@ static void become(const char *const *argv, const char *const *env, const int fd
 	default_signals();
 	(void)setsid();
 	umask(022);
-	if (chdir("/") == 0 && take_descriptors(fds[0], fds[1], fds[2])) {
+	if (chdir("/") == 0 && (netns < 0 || setns(netns, CLONE_NEWNET) == 0) &&
+	    take_descriptors(fds[0], fds[1], fds[2])) {
 		/* End of file: who started us is no more. */
 		if (read(CHANNEL, &go, 1) != 1)
 			_exit(0);
@@ -65,7 +68,7 @@ static int lifted(int fd)
 
 /* A fork, where other programs are started cheaper: servers are started some few times in a life, and this way nothing
  * runs before it is written down. */
-static int hold(const char *const *argv, const char *const *env, const int fds[3], struct process_launch *l)
+static int hold(const char *const *argv, const char *const *env, const int fds[3], int netns, struct process_launch *l)
 {
 	sigset_t all, saved;
 	int err;
@@ -75,7 +78,7 @@ static int hold(const char *const *argv, const char *const *env, const int fds[3
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
 	l->pid = fork();
 	if (l->pid == 0)
-		become(argv, env, fds);
+		become(argv, env, fds, netns);
 	err = errno;
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	if (l->pid < 0) {
@@ -86,8 +89,8 @@ static int hold(const char *const *argv, const char *const *env, const int fds[3
 	return l->pidfd < 0 ? -errno : 0;
 }
 
-int process_launch_hold(const char *const *argv, const char *const *env, int output, struct process_launch *ret,
-			struct error *e)
+int process_launch_hold_in(int netns, const char *const *argv, const char *const *env, int output,
+			   struct process_launch *ret, struct error *e)
 {
 	struct process_launch l cleanup(process_launch_clear) = PROCESS_LAUNCH_INIT;
 	_cleanup_close_ int nothing = -1, out = -1, theirs = -1, null = -1;
@@ -103,12 +106,18 @@ int process_launch_hold(const char *const *argv, const char *const *env, int out
 	out = nothing < 0 || theirs < 0 ? -1 : lifted(output);
 	if (out < 0)
 		return error_errno(e, errno, "cannot start %s", argv[0]);
-	r = hold(argv, env, (const int[]){ nothing, out, theirs }, &l);
+	r = hold(argv, env, (const int[]){ nothing, out, theirs }, netns, &l);
 	if (r < 0)
 		return error_errno(e, -r, "cannot start %s", argv[0]);
 	*ret = l;
 	l = PROCESS_LAUNCH_INIT;
 	return 0;
+}
+
+int process_launch_hold(const char *const *argv, const char *const *env, int output, struct process_launch *ret,
+			struct error *e)
+{
+	return process_launch_hold_in(-1, argv, env, output, ret, e);
 }
 
 int process_launch_go(struct process_launch *l, const char *program, struct error *e)

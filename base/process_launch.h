@@ -23,6 +23,9 @@ struct process_launch {
  * is an absolute path. */
 int process_launch_hold(const char *const *argv, const char *const *env, int output, struct process_launch *ret,
 			struct error *e);
+/* The same in another network: `netns` is a descriptor of its namespace; -1: in ours. */
+int process_launch_hold_in(int netns, const char *const *argv, const char *const *env, int output,
+			   struct process_launch *ret, struct error *e);
 /* It becomes the program; on failure (ENOENT, EACCES, ..) there is none, and it was reaped. */
 int process_launch_go(struct process_launch *l, const char *program, struct error *e);
 /* Ends what was not let go; closes. The program goes on. */

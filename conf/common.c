@@ -90,7 +90,8 @@ const struct option conf_backend_options[] = {
 	{ .name = "driver_handles_share_servers",
 	  .type = OPTION_BOOL,
 	  .fallback = "false",
-	  .help = "Shares live on share servers that the driver makes." },
+	  .help = "Shares live on share servers that the driver makes; those of a backend with export are networks of "
+		  "their own, each with servers of its own." },
 	{ .name = "delete_share_server_with_last_share",
 	  .type = OPTION_BOOL,
 	  .fallback = "false",

@@ -218,6 +218,16 @@ static void check_mounts(const struct checked *s, struct fault_list *faults)
 			  exports ? "exporters mount" : "driver btrfs changes");
 }
 
+static void check_share_servers(const struct checked *s, struct fault_list *faults)
+{
+	const struct value *exporters = settings_find(&s->body->settings, "export");
+	if (is_on(&s->body->settings, "driver_handles_share_servers") && exporters && exporters->n > 0 &&
+	    privilege_of_unit() && !privilege_networks())
+		fault_add(faults, s->raw->line, s->raw, "driver_handles_share_servers",
+			  "share servers have networks of their own, which the daemon may not make; under systemd its "
+			  "unit needs the drop-in network (see sharesd(8))");
+}
+
 void conf_relate(const struct conf *c, const struct checked *sections, size_t n, struct fault_list *faults,
 		 struct fault_list *warnings)
 {
@@ -233,6 +243,7 @@ void conf_relate(const struct conf *c, const struct checked *sections, size_t n,
 		warn_hidden_keys(s, warnings);
 		if (s->scope == SCOPE_BACKEND) {
 			check_mounts(s, faults);
+			check_share_servers(s, faults);
 			warn_idle_hooks(c, s, warnings);
 		} else if (s->scope == SCOPE_HOOK && !is_used(c, s->raw->title))
 			fault_add(warnings, s->raw->line, s->raw, NULL,

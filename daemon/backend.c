@@ -377,7 +377,7 @@ static bool same_driver_options(const struct share_driver_ops *ops, const struct
 	for (const struct option *o = ops->options; o && o->name; o++)
 		if (!same_option(o->name, a, b))
 			return false;
-	return same_option("export", a, b);
+	return same_option("export", a, b) && same_option("driver_handles_share_servers", a, b);
 }
 
 static void renew(struct engine *en, struct backend *b, struct conf *conf, const struct conf_section *s)

@@ -10,6 +10,7 @@
 #include "daemon/recover.h"
 #include "daemon/replicas.h"
 #include "daemon/resolve.h"
+#include "daemon/share_servers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -370,17 +371,25 @@ static int ensure_all(struct engine *en, struct call *c, struct error *e)
 	}
 }
 
+/* Those of other share servers are in force even where one of these is not to be had. */
 static int init_drive(struct engine *en, struct call *c, struct error *e)
 {
+	_cleanup_error_ struct error lacking = ERROR_INIT;
 	json_t *recovered = NULL;
 	int r;
 
 	c->extra = jsonx_pack("{s:[],s:[],s:[]}", "changes", "rules", "rules_failed");
 	c->results = jsonx_pack("{s:{},s:[],s:[]}", "shares", "failed", "recovered");
-	if ((r = set_up(en, c, e)) < 0 || (r = recover_backend(en, c, &recovered, e)) < 0)
+	if ((r = set_up(en, c, e)) < 0)
+		return r;
+	(void)share_servers_put_back(en, c, &lacking);
+	if ((r = recover_backend(en, c, &recovered, e)) < 0)
 		return r;
 	json_object_set_new(c->results, "recovered", recovered);
-	return ensure_all(en, c, e);
+	if ((r = ensure_all(en, c, e)) < 0 || lacking.kind == ERR_NONE)
+		return r;
+	error_move(e, &lacking);
+	return e->err ? -e->err : -EIO;
 }
 
 static int write_change(struct engine *en, struct call *c, const json_t *change, struct error *e)

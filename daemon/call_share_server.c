@@ -88,13 +88,20 @@ static json_t *network_json(const struct engine *en, const json_t *server)
 	return o;
 }
 
-static int invoke(struct engine *en, struct call *c, const char *slot, json_t **ret, struct error *e)
+static struct input *input_for(const struct engine *en, const struct call *c, const json_t *server)
 {
-	_cleanup_json_ json_t *network = network_json(en, c->server);
+	_cleanup_json_ json_t *network = network_json(en, server);
 	struct input *in = input_new(c->id, c->method->name);
-	int r;
 
 	input_call(in)->options = input_keep(in, network);
+	return in;
+}
+
+static int invoke(struct engine *en, struct call *c, const char *slot, json_t **ret, struct error *e)
+{
+	struct input *in = input_for(en, c, c->server);
+	int r;
+
 	r = c->recovering ? recover_invoke(en, c, slot, in, ret, e)
 			  : backend_invoke(en, c->backend, c, slot, in, ret, e);
 	return r;
@@ -269,6 +276,68 @@ const struct call_ops ops_create_share_server = {
 	.recover = create_recover,
 	.undo = create_undo,
 };
+
+/* ---- put back, by init_host ---- */
+
+static int write_details(struct engine *en, const json_t *server, json_t *details, struct error *e)
+{
+	_cleanup_json_ json_t *fields = jsonx_pack("{s:O}", "backend_details", details);
+	int r = store_begin(en->st, e);
+
+	if (r < 0)
+		return r;
+	if ((r = store_update(en->st, STORE_SHARE_SERVERS, jsonx_str(server, "id"), fields, e)) < 0 ||
+	    (r = store_commit(en->st, true, e)) < 0)
+		store_rollback(en->st);
+	return r;
+}
+
+static int put_back(struct engine *en, struct call *host, const json_t *server, struct error *e)
+{
+	_cleanup_json_ json_t *values = NULL;
+	json_t *details;
+	int r = backend_invoke(en, host->backend, host, "setup_server", input_for(en, host, server), &values, e);
+
+	if (r == 1)
+		return error_set(e, ERR_INTERNAL, EINVAL, "setup_server of driver %s answered with long work",
+				 host->backend->driver);
+	if (r < 0) {
+		error_prefix(e, "share server %s of network \"%s\" could not be put back", jsonx_str(server, "id"),
+			     jsonx_str(server, "share_network"));
+		return r;
+	}
+	details = jsonx_get(values, "backend_details");
+	if (!details || json_equal(details, jsonx_get(server, "backend_details")))
+		return 0;
+	return write_details(en, server, details, e);
+}
+
+int share_servers_put_back(struct engine *en, struct call *host, struct error *e)
+{
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s,s:s}", "backend", host->backend->name, "status", "active");
+	_cleanup_error_ struct error first = ERROR_INIT;
+	_cleanup_json_ json_t *rows = NULL;
+	json_t *row;
+	size_t i;
+	int r;
+
+	if (!backend_has_slot(host->backend, "setup_server"))
+		return 0;
+	r = store_select(en->st, STORE_SHARE_SERVERS, &(struct store_query){ .where = where }, &rows, e);
+	if (r < 0)
+		return r;
+	json_array_foreach(rows, i, row) {
+		_cleanup_error_ struct error why = ERROR_INIT;
+
+		if (put_back(en, host, row, &why) < 0 && first.kind == ERR_NONE)
+			error_move(&first, &why);
+	}
+	if (first.kind == ERR_NONE)
+		return 0;
+	error_move(e, &first);
+	e->kind = ERR_BACKEND_DOWN;
+	return e->err ? -e->err : -EIO;
+}
 
 /* ---- delete ---- */
 

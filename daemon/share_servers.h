@@ -14,6 +14,9 @@ int share_server_count_shares(struct engine *en, const char *id, int64_t *ret, s
 int share_server_take(struct engine *en, struct call *c, struct error *e);
 /* After a share left: deletes its server where the conf file says so. */
 void share_server_leave(struct engine *en, struct call *c);
+/* For init_host: all share servers of its backend that were made are there again. All are tried, so that one does not
+ * keep the others away: then ERR_BACKEND_DOWN names the first that could not be had. */
+int share_servers_put_back(struct engine *en, struct call *host, struct error *e);
 /* A tick: deletes servers that had no share for unused_share_server_cleanup_interval. */
 void share_servers_reap(struct engine *en, const char *backend);
 

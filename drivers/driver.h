@@ -198,7 +198,8 @@ struct share_driver_ops {
 	/* Share servers. options: {"id", "share_network", "address": "192.0.2.10/24", "bridge", "gateway": "" or an
 	 * address; "identifier", "backend_details": what setup_server answered, null before; without "bridge" where
 	 * the network is not in the conf file any more}. Values of setup_server: "identifier", "backend_details"; it
-	 * finishes what it began, or finds it done. */
+	 * finishes what it began, or finds it done, and is asked again for each server in init_host, before
+	 * ensure_shares. */
 	driver_slot *setup_server;
 	driver_slot *teardown_server;
 

@@ -3,7 +3,7 @@
  *
  * An exporter is one `const struct exporter_ops` with designated initialisers, listed in drivers/export/table.c. There
  * is one object of it in a daemon, made when the first backend that names it in `export` is set up, and shared by all
- * backends.
+ * backends; and one more for each share server, with a place and a network of its own.
  *
  * Thread: the call thread. Everything may be asked for again after a crash or a lost server: it finishes, or finds its
  * work done. What others configured on the same server is left alone. */
@@ -11,6 +11,7 @@
 #define DRIVERS_EXPORT_EXPORT_H
 
 #include "drivers/driver.h"
+#include "drivers/export/place.h"
 
 /* All is borrowed: it lives for the call. */
 struct export
@@ -20,9 +21,9 @@ struct export
 	/* What clients ask for, unique in the daemon: the share's name, 1..255 of A-Z a-z 0-9 . _ -, of a replica that
 	 * is not active followed by @ and its backend's name. It is another one after a promotion. */
 	const char *name;
-	unsigned number;     /* 1..65535, unique in the daemon, for life */
-	const char *path;    /* absolute path of the root of the share's data, as the driver says it now */
-	bool read_only;      /* whatever the rules say */
+	unsigned number;  /* 1..65535, unique in the daemon, for life */
+	const char *path; /* absolute path of the root of the share's data, as the driver says it now */
+	bool read_only;   /* whatever the rules say */
 };
 
 struct exporter_ops {
@@ -32,15 +33,19 @@ struct exporter_ops {
 	const char *const *access_types, *const *access_levels;
 	const struct option *options; /* top-level options of its own */
 
-	/* From the top level of the conf file (also state_dir, runtime_dir and export_addresses), which lives as long
-	 * as the exporter. Starts nothing. */
-	int (*create)(const struct settings *settings, void **ret_exporter, struct error *e);
+	/* From the top level of the conf file, which lives as long as the exporter. `place` NULL: the one that all
+	 * backends share, see export_place_of; else that of a share server, which always has a server of its own, and
+	 * is borrowed for this call. Starts nothing. */
+	int (*create)(const struct settings *settings, const struct export_place *place, void **ret_exporter,
+		      struct error *e);
 	/* The server goes on running. NULL is fine. */
 	void (*destroy)(void *exporter);
 
 	/* Its server runs and answers: it is taken over, or started, within 30 s. ERR_BACKEND_DOWN: what is missing,
 	 * and what to do. */
 	int (*start)(void *exporter, struct error *e);
+	/* Of a share server, for good: its server has ended, and nothing is mounted in its place any more. */
+	int (*stop)(void *exporter, struct error *e);
 	/* Asked each second; takes no more than some milliseconds. True: the server is not the one any more that
 	 * `start` saw, or does not answer: it must be started, and all exports be put again. */
 	bool (*is_lost)(void *exporter);
@@ -61,7 +66,7 @@ struct exporter_ops {
 	 * export /srv of NFS-Ganesha"), owned by the caller, or NULL. */
 	int (*find_foreign)(void *exporter, const char *path, char **ret, struct error *e);
 	/* What a client gives to its mount: new reference to [{"path": "nas1:/photos", ..}], one for each of
-	 * export_addresses. */
+	 * export_addresses; or the share server's address. */
 	json_t *(*locations)(void *exporter, const struct export *x);
 };
 

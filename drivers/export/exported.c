@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "drivers/export/share_server.h"
 #include "drivers/export/table.h"
 #include "drivers/slots.h"
 
@@ -14,21 +15,45 @@
 /* Of a share and of a backend, with what stands between them. */
 enum { NAME_SIZE = 2 * 256 };
 
-struct server {
-	struct exporter *exporter;
-	unsigned generation; /* that our exports were put on */
-};
-
 struct exported {
 	struct share_driver_ops ops; /* first: what this backend offers */
 	const struct share_driver_ops *driver;
 	void *state; /* the driver's */
 	char *name;
-	struct server *servers;
+	struct conf *conf;
+	const struct exporter_ops **kinds; /* that `export` names */
 	size_t n;
+	/* One of each kind, shared with other backends, and the generation that our exports were put on. NULL where
+	 * shares have servers of their own: */
+	struct exporter **exporters;
+	unsigned *generations;
+	bool makes_servers;
+	struct share_server *share_servers;
 };
 
 /* ---- which exporter does what ---- */
+
+/* Those that this share is for, one of each kind. -ENOTSUP: the backend exports it nowhere. */
+static int find_exporters(const struct exported *x, const struct driver_share *s, struct exporter *const **ret,
+			  struct error *e)
+{
+	const char *id = x->driver->setup_server ? NULL : jsonx_str(s->server_details, "id");
+	const struct share_server *own = id ? share_server_of(x->share_servers, id) : NULL;
+
+	if (own || (!id && !x->makes_servers)) {
+		*ret = own ? own->exporters : x->exporters;
+		return 0;
+	}
+	if (id && x->makes_servers)
+		return error_set(e, ERR_BACKEND_DOWN, ENOTCONN, "share server %s of share \"%s\" is not set up", id,
+				 s->name);
+	return error_set(e, ERR_INVALID_STATE, ENOTSUP,
+			 id ? "share \"%s\" lies on a share server, and backend \"%s\" has none any more: set "
+			      "driver_handles_share_servers again"
+			    : "share \"%s\" has no share server, for it was made before backend \"%s\" had "
+			      "driver_handles_share_servers: move it to a backend without",
+			 s->name, x->name);
+}
 
 static bool is_exported(const struct driver_share *s)
 {
@@ -182,7 +207,7 @@ static void refuse_others(const struct driver_share *s, const struct driver_rule
 static bool has_exporter(const struct exported *x, const char *proto)
 {
 	for (size_t i = 0; i < x->n; i++)
-		if (strcmp(x->servers[i].exporter->ops->proto, proto) == 0)
+		if (strcmp(x->kinds[i]->proto, proto) == 0)
 			return true;
 	return false;
 }
@@ -199,14 +224,14 @@ static int put(const struct exported *x, const struct driver_call *call, const s
 	       const struct driver_rules *rules, json_t *results, struct error *e)
 {
 	_cleanup_free_ char *path = NULL;
-	int r = can_export(x, s->share_proto) ? locate(x, call, s, &path, e) : cannot_export(x, s, e);
+	struct exporter *const *on = NULL;
+	int r = can_export(x, s->share_proto) ? find_exporters(x, s, &on, e) : cannot_export(x, s, e);
 
-	for (size_t i = 0; r == 0 && i < x->n; i++) {
-		const struct exporter *on = x->servers[i].exporter;
-
-		if (serves(on->ops, s->share_proto))
-			r = put_on(on, s, path, rules, results, e);
-	}
+	if (r == 0)
+		r = locate(x, call, s, &path, e);
+	for (size_t i = 0; on && r == 0 && i < x->n; i++)
+		if (serves(on[i]->ops, s->share_proto))
+			r = put_on(on[i], s, path, rules, results, e);
 	if (r == 0)
 		refuse_others(s, rules, results);
 	return r;
@@ -217,30 +242,37 @@ static int remove_exports(const struct exported *x, const struct driver_share *s
 {
 	char name[NAME_SIZE];
 	struct export export = describe(s, NULL, name);
-	int r = 0;
+	struct exporter *const *on;
+	int r = find_exporters(x, s, &on, e), one = 0;
 
-	for (size_t i = 0; i < x->n; i++) {
-		const struct exporter *on = x->servers[i].exporter;
-		int one = on->ops->remove(on->object, &export, r < 0 ? NULL : e);
-
-		r = r < 0 ? r : one;
+	if (r == -ENOTSUP && !jsonx_get(s->server_details, "id")) {
+		/* Its server was never made. */
+		error_clear(e);
+		return 0;
 	}
-	return r;
+	for (size_t i = 0; r == 0 && i < x->n; i++) {
+		int this = on[i]->ops->remove(on[i]->object, &export, one < 0 ? NULL : e);
+
+		one = one < 0 ? one : this;
+	}
+	return r < 0 ? r : one;
 }
 
 static json_t *locations(const struct exported *x, const struct driver_share *s)
 {
 	char name[NAME_SIZE];
 	struct export export = describe(s, NULL, name);
+	struct exporter *const *on;
 	json_t *all = json_array();
 
+	if (find_exporters(x, s, &on, NULL) < 0)
+		return all;
 	for (size_t i = 0; i < x->n; i++) {
-		const struct exporter *on = x->servers[i].exporter;
 		_cleanup_json_ json_t *some = NULL;
 
-		if (!serves(on->ops, s->share_proto))
+		if (!serves(on[i]->ops, s->share_proto))
 			continue;
-		some = on->ops->locations(on->object, &export);
+		some = on[i]->ops->locations(on[i]->object, &export);
 		json_array_extend(all, some);
 	}
 	return all;
@@ -339,10 +371,12 @@ static int do_setup(void *backend, const struct driver_call *call, struct driver
 	struct exported *x = backend;
 	int r = x->driver->do_setup ? x->driver->do_setup(x->state, call, ret, e) : 0;
 
+	if (r == 0 && x->makes_servers)
+		return netns_check(e);
 	for (size_t i = 0; r == 0 && i < x->n; i++) {
-		r = exporter_start(x->servers[i].exporter, e);
+		r = exporter_start(x->exporters[i], e);
 		if (r == 0)
-			x->servers[i].generation = x->servers[i].exporter->generation;
+			x->generations[i] = x->exporters[i]->generation;
 	}
 	return r;
 }
@@ -382,7 +416,7 @@ static int get_share_stats(void *backend, const struct driver_call *call, struct
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < x->n; i++) {
-		const struct exporter_ops *ops = x->servers[i].exporter->ops;
+		const struct exporter_ops *ops = x->kinds[i];
 
 		add_words(list_in(ret->values, "share_protos"), (const char *const[]){ ops->proto, NULL });
 		add_words(list_in(ret->values, "access_types"), ops->access_types);
@@ -396,10 +430,11 @@ static int get_share_stats(void *backend, const struct driver_call *call, struct
 }
 
 /* Exports of this backend whose share nobody knows any more: left by a crash, or by a store of another time. */
-static int remove_orphans(const struct exported *x, const json_t *known, struct error *e)
+static int remove_orphans_on(const struct exported *x, struct exporter *const *exporters, const json_t *known,
+			     struct error *e)
 {
 	for (size_t i = 0; i < x->n; i++) {
-		const struct exporter *on = x->servers[i].exporter;
+		const struct exporter *on = exporters[i];
 		_cleanup_json_ json_t *all = NULL;
 		json_t *one;
 		size_t k;
@@ -419,6 +454,33 @@ static int remove_orphans(const struct exported *x, const json_t *known, struct 
 	return 0;
 }
 
+static int remove_orphans(const struct exported *x, const json_t *known, struct error *e)
+{
+	int r = x->exporters ? remove_orphans_on(x, x->exporters, known, e) : 0;
+
+	for (const struct share_server *s = x->share_servers; s && r == 0; s = s->next)
+		r = remove_orphans_on(x, s->exporters, known, e);
+	return r;
+}
+
+/* Of a share that is there, or was. One whose server is not there says why, and is no matter of the others. */
+static int ensure_one(const struct exported *x, const struct driver_share *s, json_t *found, struct error *e)
+{
+	_cleanup_error_ struct error why = ERROR_INIT;
+	struct exporter *const *on;
+
+	if (find_exporters(x, s, &on, &why) < 0) {
+		json_object_del(found, "export_locations");
+		json_object_set_new(found, "status", json_string("error"));
+		json_object_set_new(found, "status_reason", json_string(why.message));
+		return 0;
+	}
+	if (!jsonx_get(found, "export_locations")) /* what is not there is not to be reached either */
+		return remove_exports(x, s, e);
+	json_object_set_new(found, "export_locations", locations(x, s));
+	return 0;
+}
+
 static int ensure_shares(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	struct exported *x = backend;
@@ -426,14 +488,9 @@ static int ensure_shares(void *backend, const struct driver_call *call, struct d
 
 	for (size_t i = 0; r == 0 && i < call->n_shares; i++) {
 		const struct driver_share *s = &call->shares[i];
-		json_t *one = json_object_get(json_object_get(ret->values, "shares"), s->id);
 
-		if (!is_exported(s))
-			continue;
-		if (jsonx_get(one, "export_locations"))
-			json_object_set_new(one, "export_locations", locations(x, s));
-		else /* what is not there is not to be reached either */
-			r = remove_exports(x, s, e);
+		if (is_exported(s))
+			r = ensure_one(x, s, json_object_get(json_object_get(ret->values, "shares"), s->id), e);
 	}
 	if (r == 0 && call->known)
 		r = remove_orphans(x, call->known, e);
@@ -516,8 +573,8 @@ static int unmanage(void *backend, const struct driver_call *call, struct driver
 /* What others export stays theirs. */
 static int need_unexported(const struct exported *x, const char *path, struct error *e)
 {
-	for (size_t i = 0; i < x->n; i++) {
-		const struct exporter *on = x->servers[i].exporter;
+	for (size_t i = 0; x->exporters && i < x->n; i++) {
+		const struct exporter *on = x->exporters[i];
 		_cleanup_free_ char *what = NULL;
 		int r = on->ops->find_foreign(on->object, path, &what, e);
 
@@ -708,6 +765,53 @@ static int promote_replica(void *backend, const struct driver_call *call, struct
 			is_exported(call->share) ? export_promoted : done, ret, e);
 }
 
+/* ---- share servers ---- */
+
+static const char *from_network(const struct driver_call *call, const char *key)
+{
+	const char *now = jsonx_str(call->options, key);
+
+	/* Of a network that is not in the conf file any more: what it was. */
+	return now ? now : jsonx_str(jsonx_get(call->options, "backend_details"), key);
+}
+
+/* Trouble with one server is no reason to take the backend for gone. */
+static int only_it(int r, struct error *e)
+{
+	if (r < 0 && e->kind == ERR_BACKEND_DOWN)
+		e->kind = ERR_DRIVER_FAILED;
+	return r;
+}
+
+static int setup_server(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+	const char *gateway = from_network(call, "gateway");
+	struct netns_spec spec = { .id = jsonx_str(call->options, "id"),
+				   .address = jsonx_str(call->options, "address"),
+				   .bridge = from_network(call, "bridge"),
+				   .gateway = gateway ? gateway : "" };
+	_cleanup_free_ char *name = netns_name(spec.id), *link = netns_link(spec.id);
+	int r = only_it(share_server_setup(&x->share_servers, &spec, x->conf, x->kinds, x->n, e), e);
+
+	if (r < 0)
+		return r;
+	ret->values = jsonx_pack("{s:s,s:{s:s,s:s,s:s,s:s,s:s,s:s}}", "identifier", name, "backend_details", "id",
+				 spec.id, "namespace", name, "address", spec.address, "bridge", spec.bridge, "gateway",
+				 spec.gateway, "interface", link);
+	return 0;
+}
+
+static int teardown_server(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	struct exported *x = backend;
+
+	(void)ret;
+	return only_it(
+		share_server_teardown(&x->share_servers, jsonx_str(call->options, "id"), x->conf, x->kinds, x->n, e),
+		e);
+}
+
 /* ---- what passes untouched ---- */
 
 #define PASS(slot)                                                                                                     \
@@ -749,6 +853,10 @@ static void fill_ops(struct exported *x)
 		x->ops.slot = slot;
 	OURS(TAKE)
 #undef TAKE
+	if (x->makes_servers) {
+		x->ops.setup_server = setup_server;
+		x->ops.teardown_server = teardown_server;
+	}
 	x->ops.do_setup = do_setup;
 	x->ops.update_access = update_access;
 }
@@ -763,30 +871,44 @@ static void destroy(void *backend)
 		return;
 	if (x->state)
 		x->driver->destroy(x->state);
-	for (size_t i = 0; i < x->n; i++)
-		exporter_close(x->servers[i].exporter);
-	free(x->servers);
+	for (size_t i = 0; x->exporters && i < x->n; i++)
+		exporter_close(x->exporters[i]);
+	share_servers_free(x->share_servers);
+	free(x->exporters);
+	free(x->generations);
+	free(x->kinds);
+	conf_unref(x->conf);
 	free(x->name);
 	free(x);
 }
 
-static int open_exporters(struct exported *x, struct conf *conf, const char *const *names, size_t n, struct error *e)
+static int find_kinds(struct exported *x, const char *const *names, size_t n, struct error *e)
 {
-	x->servers = xcalloc(n, sizeof *x->servers);
-	for (size_t i = 0; i < n; i++) {
-		const struct exporter_ops *ops = exporter_find(names[i]);
-		int r;
+	x->kinds = xcalloc(n + 1, sizeof(const struct exporter_ops *));
+	for (; x->n < n; x->n++) {
+		const struct exporter_ops *ops = exporter_find(names[x->n]);
 
 		if (!ops)
-			return error_param(e, "export", "there is no exporter \"%s\"", names[i]);
-		for (size_t k = 0; k < i; k++)
-			if (strcmp(x->servers[k].exporter->ops->proto, ops->proto) == 0)
+			return error_param(e, "export", "there is no exporter \"%s\"", names[x->n]);
+		for (size_t k = 0; k < x->n; k++)
+			if (strcmp(x->kinds[k]->proto, ops->proto) == 0)
 				return error_param(e, "export", "two exporters for %s: leave one out", ops->proto);
-		if ((r = exporter_open(ops, conf, &x->servers[i].exporter, e)) < 0)
-			return r;
-		x->n++;
+		x->kinds[x->n] = ops;
 	}
 	return 0;
+}
+
+static int open_exporters(struct exported *x, struct error *e)
+{
+	int r = 0;
+
+	if (x->makes_servers)
+		return 0;
+	x->exporters = xcalloc(x->n + 1, sizeof(struct exporter *));
+	x->generations = xcalloc(x->n + 1, sizeof(*x->generations));
+	for (size_t i = 0; r == 0 && i < x->n; i++)
+		r = exporter_open(x->kinds[i], x->conf, &x->exporters[i], e);
+	return r;
 }
 
 int exported_create(const struct share_driver_ops *driver, const struct driver_setup *setup, struct conf *conf,
@@ -808,9 +930,12 @@ int exported_create(const struct share_driver_ops *driver, const struct driver_s
 	x = xcalloc(1, sizeof *x);
 	x->driver = driver;
 	x->name = xstrdup(setup->name);
+	x->conf = conf_ref(conf);
+	x->makes_servers = !driver->setup_server && settings_bool(setup->settings, "driver_handles_share_servers");
 	fill_ops(x);
 	x->ops.destroy = destroy;
-	if ((r = open_exporters(x, conf, names, n, e)) < 0 || (r = driver->create(setup, &x->state, e)) < 0) {
+	if ((r = find_kinds(x, names, n, e)) < 0 || (r = open_exporters(x, e)) < 0 ||
+	    (r = driver->create(setup, &x->state, e)) < 0) {
 		destroy(x);
 		return r;
 	}
@@ -825,11 +950,15 @@ const char *exported_is_lost(const struct share_driver_ops *ops, void *backend)
 
 	if (ops->destroy != destroy)
 		return NULL;
-	for (size_t i = 0; i < x->n; i++) {
-		const struct exporter *on = x->servers[i].exporter;
+	for (size_t i = 0; x->exporters && i < x->n; i++) {
+		const struct exporter *on = x->exporters[i];
 
-		if (x->servers[i].generation != on->generation || on->ops->is_lost(on->object))
+		if (x->generations[i] != on->generation || on->ops->is_lost(on->object))
 			return on->ops->name;
 	}
+	for (const struct share_server *s = x->share_servers; s; s = s->next)
+		for (size_t i = 0; i < s->n; i++)
+			if (s->exporters[i]->ops->is_lost(s->exporters[i]->object))
+				return s->exporters[i]->ops->name;
 	return NULL;
 }

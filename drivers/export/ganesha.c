@@ -24,6 +24,7 @@ struct ganesha {
 	const struct settings *settings;
 	char *dir;                     /* RUNTIME/ganesha */
 	char *places;                  /* RUNTIME/exports: what lies below is ours */
+	char *address;                 /* of a share server, or NULL */
 	char *protocols;               /* as blocks have them */
 	struct ganesha_server *server; /* NULL: the system's */
 	struct ganesha_bus *bus;       /* NULL: not connected */
@@ -83,7 +84,7 @@ static const struct option options[] = {
 
 /* ---- the object ---- */
 
-static char *join_protocols(const struct settings *settings)
+static char *join_protocols(const struct settings *settings, const struct export_place *place)
 {
 	size_t n;
 	const char *const *all = settings_list(settings, "ganesha_protocols", &n);
@@ -93,6 +94,9 @@ static char *join_protocols(const struct settings *settings)
 		three = three || strcmp(all[i], "3") == 0;
 		four = four || strcmp(all[i], "4") == 0;
 	}
+	/* Version 3 is announced by rpcbind, which is this host's and not in a share server's network. */
+	if (place)
+		return four ? xstrdup("4") : NULL;
 	return xstrdup(three && four ? "3, 4" : three ? "3" : "4");
 }
 
@@ -106,30 +110,37 @@ static void destroy(void *exporter)
 	ganesha_server_free(g->server);
 	free(g->dir);
 	free(g->places);
+	free(g->address);
 	free(g->protocols);
 	free(g);
 }
 
-static int create(const struct settings *settings, void **ret_exporter, struct error *e)
+static int create(const struct settings *settings, const struct export_place *place, void **ret_exporter,
+		  struct error *e)
 {
-	const char *dir = settings_string(settings, "runtime_dir");
+	struct export_place at = export_place_of(settings, place);
+	_cleanup_free_ char *protocols = join_protocols(settings, place);
 	struct ganesha *g;
 	int r;
 
-	if (*dir == '\0')
-		dir = "/run/sharesd";
-	r = ganesha_block_check_path(dir, e);
+	if (*at.runtime_dir == '\0')
+		at.runtime_dir = "/run/sharesd";
+	if (!protocols)
+		return error_set(e, ERR_BACKEND_DOWN, EINVAL,
+				 "share servers serve version 4 of NFS only: add \"4\" to ganesha_protocols");
+	r = ganesha_block_check_path(at.runtime_dir, e);
 	if (r == 0)
-		r = ganesha_block_check_path(settings_string(settings, "state_dir"), e);
+		r = ganesha_block_check_path(at.state_dir, e);
 	if (r < 0)
 		return r;
 	g = xcalloc(1, sizeof(*g));
 	g->settings = settings;
-	g->dir = xasprintf("%s/ganesha", dir);
-	g->places = xasprintf("%s/exports", dir);
-	g->protocols = join_protocols(settings);
-	if (strcmp(settings_string(settings, "ganesha_mode"), "system") != 0)
-		g->server = ganesha_server_new(settings, dir, g->protocols);
+	g->dir = xasprintf("%s/ganesha", at.runtime_dir);
+	g->places = xasprintf("%s/exports", at.runtime_dir);
+	g->address = xstrdup(at.address);
+	g->protocols = take_ptr(protocols);
+	if (place || strcmp(settings_string(settings, "ganesha_mode"), "system") != 0)
+		g->server = ganesha_server_new(settings, &at, g->protocols);
 	*ret_exporter = g;
 	return 0;
 }
@@ -499,6 +510,28 @@ static int list(void *exporter, json_t **ret, struct error *e)
 	return r;
 }
 
+/* ---- the end of a share server ---- */
+
+static int stop(void *exporter, struct error *e)
+{
+	struct ganesha *g = exporter;
+	_cleanup_json_ json_t *all = NULL;
+	json_t *one;
+	size_t i;
+	int r;
+
+	ganesha_bus_close(take_ptr(g->bus));
+	r = ganesha_server_stop(g->server, e);
+	if (r == 0)
+		r = mount_list(g->places, &all, e);
+	if (r < 0)
+		return r;
+	json_array_foreach(all, i, one)
+		if ((r = mount_remove(g->places, jsonx_str(one, "backend"), jsonx_str(one, "id"), e)) < 0)
+			return r;
+	return 0;
+}
+
 /* ---- what others export ---- */
 
 static bool is_within(const char *path, const char *above)
@@ -555,29 +588,11 @@ static int find_foreign(void *exporter, const char *path, char **ret, struct err
 
 /* ---- where clients find it ---- */
 
-static json_t *location(const char *address, const struct export *x)
-{
-	bool bare = strchr(address, ':') && *address != '[';
-
-	return json_pack("{s:o}", "path",
-			 json_sprintf("%s%s%s:/%s", bare ? "[" : "", address, bare ? "]" : "", x->name));
-}
-
 static json_t *locations(void *exporter, const struct export *x)
 {
 	const struct ganesha *g = exporter;
-	size_t n;
-	const char *const *all = settings_list(g->settings, "export_addresses", &n);
-	char host[HOST_NAME_MAX + 1] = "localhost";
-	json_t *places = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(places, location(all[i], x));
-	if (n > 0)
-		return places;
-	(void)gethostname(host, sizeof(host) - 1);
-	json_array_append_new(places, location(host, x));
-	return places;
+	return export_place_locations(g->settings, g->address, "", ":/", x->name);
 }
 
 static const char *const access_types[] = { "ip", NULL };
@@ -592,6 +607,7 @@ const struct exporter_ops ganesha_exporter = {
 	.create = create,
 	.destroy = destroy,
 	.start = start,
+	.stop = stop,
 	.is_lost = is_lost,
 	.put = put,
 	.remove = remove_export,

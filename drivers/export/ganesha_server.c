@@ -28,6 +28,8 @@ struct ganesha_server {
 	const struct settings *settings;
 	char *dir;     /* RUNTIME/ganesha */
 	char *places;  /* RUNTIME/exports */
+	char *state;   /* STATE/ganesha */
+	char *id;      /* of the share server, or NULL */
 	char *address; /* of the bus */
 	char *protocols;
 	struct export_server *bus, *nfsd;
@@ -53,17 +55,23 @@ static char *bus_address(const char *dir)
 	return text;
 }
 
-struct ganesha_server *ganesha_server_new(const struct settings *settings, const char *dir, const char *protocols)
+struct ganesha_server *ganesha_server_new(const struct settings *settings, const struct export_place *place,
+					  const char *protocols)
 {
 	struct ganesha_server *s = xcalloc(1, sizeof(*s));
 
 	s->settings = settings;
 	s->protocols = xstrdup(protocols);
-	s->dir = xasprintf("%s/ganesha", dir);
-	s->places = xasprintf("%s/exports", dir);
+	s->dir = xasprintf("%s/ganesha", place->runtime_dir);
+	s->places = xasprintf("%s/exports", place->runtime_dir);
+	s->state = xasprintf("%s/ganesha", place->state_dir);
+	s->id = xstrdup(place->server_id);
 	s->address = bus_address(s->dir);
 	s->bus = export_server_new(s->dir, "dbus");
 	s->nfsd = export_server_new(s->dir, "ganesha");
+	/* The bus is a socket in our directory, which is the same in all networks. */
+	if (place->netns)
+		export_server_live_in(s->nfsd, place->netns);
 	return s;
 }
 
@@ -75,6 +83,8 @@ void ganesha_server_free(struct ganesha_server *s)
 	export_server_free(s->nfsd);
 	free(s->dir);
 	free(s->places);
+	free(s->state);
+	free(s->id);
 	free(s->protocols);
 	free(s->address);
 	free(s);
@@ -88,25 +98,6 @@ bool ganesha_server_is_alive(struct ganesha_server *s)
 bool ganesha_server_is_dead(struct ganesha_server *s)
 {
 	return !export_server_is_alive(s->nfsd) && export_server_take_over(s->nfsd) < 0;
-}
-
-/* ---- programs ---- */
-
-/* Not from our own PATH: what runs as root is the system's. Owned by the caller. */
-static int find_program(const char *name, const char *packages, char **ret, struct error *e)
-{
-	static const char *const places[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
-					      "/sbin",           "/bin",           NULL };
-
-	for (const char *const *place = places; *place; place++) {
-		_cleanup_free_ char *path = xasprintf("%s/%s", *place, name);
-
-		if (access(path, X_OK) == 0) {
-			*ret = take_ptr(path);
-			return 0;
-		}
-	}
-	return error_set(e, ERR_BACKEND_DOWN, ENOENT, "%s is not installed: apt-get install %s", name, packages);
 }
 
 /* ---- configuration ---- */
@@ -138,8 +129,10 @@ static char *make_conf(const struct ganesha_server *s)
 		"NFS_CORE_PARAM { NFS_Port = %" PRId64 "; MNT_Port = 20048; Enable_NLM = false; Enable_RQUOTA = false; "
 		"mount_path_pseudo = true; Protocols = %s; }\n",
 		settings_int(s->settings, "ganesha_port"), s->protocols);
-	fprintf(to, "NFSv4 { RecoveryBackend = fs; RecoveryRoot = \"%s/ganesha\"; Only_Numeric_Owners = true; ",
-		settings_string(s->settings, "state_dir"));
+	fprintf(to, "NFSv4 { RecoveryBackend = fs; RecoveryRoot = \"%s\"; Only_Numeric_Owners = true; ", s->state);
+	/* Else a client takes all servers of this host for one. */
+	if (s->id)
+		fprintf(to, "Server_Scope = \"%s\"; Server_Owner = \"%s\"; ", s->id, s->id);
 	write_grace(s, to);
 	fprintf(to,
 		" }\nEXPORT_DEFAULTS { Access_Type = None; Squash = root_squash; SecType = sys; Transports = TCP; "
@@ -177,7 +170,6 @@ static bool is_configured(const struct ganesha_server *s, const char *conf)
 
 static int make_directories(const struct ganesha_server *s, struct error *e)
 {
-	_cleanup_free_ char *recovery = xasprintf("%s/ganesha", settings_string(s->settings, "state_dir"));
 	_cleanup_free_ char *blocks = xasprintf("%s/exports.d", s->dir);
 	int r = export_server_make_directory(s->dir, e);
 
@@ -185,7 +177,7 @@ static int make_directories(const struct ganesha_server *s, struct error *e)
 		r = export_server_make_directory(blocks, e);
 	if (r == 0)
 		r = export_server_make_directory(s->places, e);
-	return r == 0 ? export_server_make_directory(recovery, e) : r;
+	return r == 0 ? export_server_make_directory(s->state, e) : r;
 }
 
 /* ---- the bus ---- */
@@ -235,7 +227,7 @@ static int start_bus(struct ganesha_server *s, struct error *e)
 	if (export_server_take_over(s->bus) == 0 && answers(s))
 		return 0;
 	(void)export_server_stop(s->bus, STOP_LIMIT);
-	r = find_program("dbus-daemon", "dbus", &program, e);
+	r = export_server_find_program("dbus-daemon", "dbus", &program, e);
 	if (r == 0)
 		r = write_text(s, "dbus.conf", text, e);
 	if (r < 0)
@@ -329,7 +321,7 @@ static int launch_nfsd(struct ganesha_server *s, const char *program, const char
 static int start_nfsd(struct ganesha_server *s, const char *conf, struct ganesha_bus **ret, struct error *e)
 {
 	_cleanup_free_ char *program = NULL;
-	int r = find_program("ganesha.nfsd", "nfs-ganesha nfs-ganesha-vfs", &program, e);
+	int r = export_server_find_program("ganesha.nfsd", "nfs-ganesha nfs-ganesha-vfs", &program, e);
 
 	if (r == 0)
 		r = launch_nfsd(s, program, conf, true, ret, e);
@@ -347,7 +339,7 @@ static int take_over(struct ganesha_server *s, const char *conf, struct ganesha_
 	size_t n;
 
 	if (export_server_take_over(s->nfsd) < 0 || export_server_take_over(s->bus) < 0 || !answers(s) ||
-	    !is_configured(s, conf) || !export_server_sees_our_mounts(s->nfsd))
+	    !is_configured(s, conf) || !export_server_is_in_place(s->nfsd))
 		return -ESRCH;
 	if (ganesha_bus_open(s->address, &bus, NULL) < 0)
 		return -ESRCH;
@@ -383,4 +375,18 @@ int ganesha_server_start(struct ganesha_server *s, struct ganesha_bus **ret_bus,
 			r = start_nfsd(s, conf, ret_bus, e);
 	}
 	return r;
+}
+
+int ganesha_server_stop(struct ganesha_server *s, struct error *e)
+{
+	struct export_server *const both[] = { s->nfsd, s->bus };
+
+	for (size_t i = 0; i < sizeof(both) / sizeof(*both); i++) {
+		(void)export_server_take_over(both[i]);
+		if (!export_server_stop(both[i], STOP_LIMIT))
+			return error_set(e, ERR_DRIVER_FAILED, EBUSY, "%s (process %d) does not end: see what holds it",
+					 i == 0 ? "NFS-Ganesha" : "the bus of NFS-Ganesha",
+					 (int)export_server_pid(both[i]));
+	}
+	return 0;
 }

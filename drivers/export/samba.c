@@ -26,6 +26,7 @@
 struct samba {
 	const struct settings *settings;
 	struct samba_server *server; /* supervised, or NULL: the system's */
+	char *address;               /* of a share server, or NULL */
 	char *dir;                   /* private: where sections lie while they are imported */
 	int pidfd;                   /* of the system's smbd, or -1 */
 	json_t *shares;              /* what the registry holds: ours and others'; NULL: not looked at yet */
@@ -69,20 +70,24 @@ static void destroy(void *exporter)
 	if (s->pidfd >= 0)
 		close(s->pidfd);
 	json_decref(s->shares);
+	free(s->address);
 	free(s->dir);
 	free(s);
 }
 
-static int create(const struct settings *settings, void **ret_exporter, struct error *e)
+static int create(const struct settings *settings, const struct export_place *place, void **ret_exporter,
+		  struct error *e)
 {
+	struct export_place at = export_place_of(settings, place);
 	struct samba *s = xcalloc(1, sizeof *s);
 
 	(void)e;
 	s->settings = settings;
 	s->pidfd = -1;
-	s->dir = xasprintf("%s/samba", settings_string(settings, "runtime_dir"));
-	if (strcmp(settings_string(settings, "samba_mode"), "supervised") == 0)
-		s->server = samba_server_new(settings);
+	s->address = xstrdup(at.address);
+	s->dir = xasprintf("%s/samba", at.runtime_dir);
+	if (place || strcmp(settings_string(settings, "samba_mode"), "supervised") == 0)
+		s->server = samba_server_new(settings, &at);
 	*ret_exporter = s;
 	return 0;
 }
@@ -357,6 +362,13 @@ static int start(void *exporter, struct error *e)
 	return r;
 }
 
+static int stop(void *exporter, struct error *e)
+{
+	struct samba *s = exporter;
+
+	return samba_server_stop(s->server, e);
+}
+
 /* ---- put and remove ---- */
 
 static int import(struct samba *s, const struct export *x, json_t *share, struct error *e)
@@ -506,29 +518,11 @@ static int find_foreign(void *exporter, const char *path, char **ret, struct err
 	return 0;
 }
 
-static json_t *location(const char *address, const struct export *x)
-{
-	bool bare = strchr(address, ':') && *address != '[';
-
-	return jsonx_pack("{s:o}", "path",
-			  json_sprintf("\\\\%s%s%s\\%s", bare ? "[" : "", address, bare ? "]" : "", x->name));
-}
-
 static json_t *locations(void *exporter, const struct export *x)
 {
 	const struct samba *s = exporter;
-	size_t n;
-	const char *const *all = settings_list(s->settings, "export_addresses", &n);
-	char host[HOST_NAME_MAX + 1] = "localhost";
-	json_t *places = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(places, location(all[i], x));
-	if (n == 0) {
-		(void)gethostname(host, sizeof host - 1);
-		json_array_append_new(places, location(host, x));
-	}
-	return places;
+	return export_place_locations(s->settings, s->address, "\\\\", "\\", x->name);
 }
 
 static const char *const access_types[] = { "user", "ip", NULL };
@@ -543,6 +537,7 @@ const struct exporter_ops samba_exporter = {
 	.create = create,
 	.destroy = destroy,
 	.start = start,
+	.stop = stop,
 	.is_lost = is_lost,
 	.put = put,
 	.remove = remove_export,

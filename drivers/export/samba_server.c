@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "drivers/export/netns.h"
 #include "drivers/export/samba_tools.h"
 #include "drivers/export/server.h"
 
@@ -29,18 +30,22 @@ struct samba_server {
 	char *run;   /* RUNTIME/samba */
 	char *state; /* STATE/samba */
 	char *conf;
+	char *netns; /* NULL: ours */
 	struct export_server *smbd;
 };
 
-struct samba_server *samba_server_new(const struct settings *settings)
+struct samba_server *samba_server_new(const struct settings *settings, const struct export_place *place)
 {
 	struct samba_server *s = xcalloc(1, sizeof *s);
 
 	s->settings = settings;
-	s->run = xasprintf("%s/samba", settings_string(settings, "runtime_dir"));
-	s->state = xasprintf("%s/samba", settings_string(settings, "state_dir"));
+	s->run = xasprintf("%s/samba", place->runtime_dir);
+	s->state = xasprintf("%s/samba", place->state_dir);
 	s->conf = xasprintf("%s/smb.conf", s->run);
+	s->netns = xstrdup(place->netns);
 	s->smbd = export_server_new(s->run, "smbd");
+	if (s->netns)
+		export_server_live_in(s->smbd, s->netns);
 	return s;
 }
 
@@ -52,6 +57,7 @@ void samba_server_free(struct samba_server *s)
 	free(s->run);
 	free(s->state);
 	free(s->conf);
+	free(s->netns);
 	free(s);
 }
 
@@ -175,13 +181,19 @@ static int port_of(const struct samba_server *s)
 	return (int)settings_int(s->settings, "samba_port");
 }
 
+/* In its network. */
+static int open_socket(const struct samba_server *s, int family)
+{
+	return netns_socket(s->netns, family, SOCK_STREAM | SOCK_CLOEXEC);
+}
+
 /* Does somebody listen there already? */
-static bool is_taken(int port)
+static bool is_taken(const struct samba_server *s, int port)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
 	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	_cleanup_close_ int six = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	_cleanup_close_ int four = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int six = open_socket(s, AF_INET6);
+	_cleanup_close_ int four = open_socket(s, AF_INET);
 	int yes = 1;
 
 	if (four >= 0)
@@ -195,11 +207,11 @@ static bool is_taken(int port)
 }
 
 /* What is left of a server that was killed may have it for a moment. */
-static bool await_port(int port)
+static bool await_port(const struct samba_server *s, int port)
 {
 	double until = text_monotonic() + PORT_LIMIT;
 
-	while (is_taken(port)) {
+	while (is_taken(s, port)) {
 		if (text_monotonic() > until)
 			return false;
 		poll(NULL, 0, 20);
@@ -207,12 +219,12 @@ static bool await_port(int port)
 	return true;
 }
 
-static bool answers(int port)
+static bool answers(const struct samba_server *s, int port)
 {
 	struct sockaddr_in here = { .sin_family = AF_INET,
 				    .sin_port = htons((uint16_t)port),
 				    .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = open_socket(s, AF_INET);
 
 	return fd >= 0 && connect(fd, (struct sockaddr *)&here, sizeof here) == 0;
 }
@@ -230,7 +242,7 @@ static int wait_for_answer(struct samba_server *s, struct error *e)
 					 "%s/log)",
 					 line ? line : "it said nothing", s->run, s->run);
 		}
-		if (answers(port_of(s)))
+		if (answers(s, port_of(s)))
 			return 0;
 		poll(NULL, 0, 20);
 	}
@@ -246,7 +258,7 @@ static int launch(struct samba_server *s, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (!await_port(port_of(s)))
+	if (!await_port(s, port_of(s)))
 		return error_set(
 			e, ERR_BACKEND_DOWN, EADDRINUSE,
 			"port %d is another program's, so smbd cannot be started: stop that, or set samba_port, "
@@ -276,8 +288,8 @@ int samba_server_start(struct samba_server *s, struct error *e)
 	if ((r = make_conf(s, &conf, e)) < 0)
 		return r;
 	running = export_server_take_over(s->smbd) == 0;
-	/* Its port or its passdb may be another now. */
-	if (running && conf_is(s, conf)) {
+	/* Its port, its passdb or its network may be another now. */
+	if (running && conf_is(s, conf) && (!s->netns || export_server_is_in_place(s->smbd))) {
 		r = wait_for_answer(s, e);
 		if (r == 0 || export_server_is_alive(s->smbd))
 			return r;
@@ -289,4 +301,13 @@ int samba_server_start(struct samba_server *s, struct error *e)
 		return error_set(e, ERR_BACKEND_DOWN, EBUSY, "smbd, process %d, does not end: see what holds it",
 				 (int)export_server_pid(s->smbd));
 	return (r = write_conf(s, conf, e)) < 0 ? r : launch(s, e);
+}
+
+int samba_server_stop(struct samba_server *s, struct error *e)
+{
+	(void)export_server_take_over(s->smbd);
+	if (export_server_stop(s->smbd, STOP_LIMIT))
+		return 0;
+	return error_set(e, ERR_DRIVER_FAILED, EBUSY, "smbd (process %d) does not end: see what holds it",
+			 (int)export_server_pid(s->smbd));
 }

@@ -24,7 +24,8 @@
 
 struct export_server {
 	char *directory, *name;
-	pid_t pid; /* 0: none */
+	char *netns; /* NULL: ours */
+	pid_t pid;   /* 0: none */
 	int pidfd;
 };
 
@@ -148,7 +149,30 @@ void export_server_free(struct export_server *s)
 	cleanup_close(&s->pidfd);
 	free(s->directory);
 	free(s->name);
+	free(s->netns);
 	free(s);
+}
+
+void export_server_live_in(struct export_server *s, const char *netns)
+{
+	free(s->netns);
+	s->netns = xstrdup(netns);
+}
+
+int export_server_find_program(const char *name, const char *packages, char **ret, struct error *e)
+{
+	static const char *const places[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
+					      "/sbin",           "/bin",           NULL };
+
+	for (const char *const *place = places; *place; place++) {
+		_cleanup_free_ char *path = xasprintf("%s/%s", *place, name);
+
+		if (access(path, X_OK) == 0) {
+			*ret = take_ptr(path);
+			return 0;
+		}
+	}
+	return error_set(e, ERR_BACKEND_DOWN, ENOENT, "%s is not installed: apt-get install %s", name, packages);
 }
 
 static void forget(struct export_server *s)
@@ -202,7 +226,7 @@ static int write_down(int dirfd, const char *name, pid_t pid)
 int export_server_start(struct export_server *s, const char *const *argv, const char *const *env, struct error *e)
 {
 	struct process_launch l cleanup(process_launch_clear) = PROCESS_LAUNCH_INIT;
-	_cleanup_close_ int dirfd = -1, log = -1;
+	_cleanup_close_ int dirfd = -1, log = -1, netns = -1;
 	int r;
 
 	if (export_server_take_over(s) == 0)
@@ -213,7 +237,10 @@ int export_server_start(struct export_server *s, const char *const *argv, const 
 	log = open_log(dirfd, s->name);
 	if (log < 0)
 		return error_errno(e, -log, "cannot make %s/%s.log", s->directory, s->name);
-	r = process_launch_hold(argv, env, log, &l, e);
+	netns = s->netns ? open(s->netns, O_RDONLY | O_CLOEXEC) : -1;
+	if (s->netns && netns < 0)
+		return error_errno(e, errno, "cannot open the network namespace %s", s->netns);
+	r = process_launch_hold_in(netns, argv, env, log, &l, e);
 	if (r < 0)
 		return r;
 	r = write_down(dirfd, s->name, l.pid);
@@ -248,13 +275,19 @@ pid_t export_server_pid(const struct export_server *s)
 	return s->pid;
 }
 
-bool export_server_sees_our_mounts(const struct export_server *s)
+/* Is this the namespace of that kind ("mnt", "net") that it lives in? */
+static bool lives_in(const struct export_server *s, const char *kind, const char *wanted)
 {
-	struct stat ours, its;
+	struct stat is, its;
 	char path[48];
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)s->pid);
-	return stat("/proc/self/ns/mnt", &ours) == 0 && stat(path, &its) == 0 && ours.st_ino == its.st_ino;
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)s->pid, kind);
+	return stat(wanted, &is) == 0 && stat(path, &its) == 0 && is.st_ino == its.st_ino;
+}
+
+bool export_server_is_in_place(const struct export_server *s)
+{
+	return lives_in(s, "mnt", "/proc/self/ns/mnt") && (!s->netns || lives_in(s, "net", s->netns));
 }
 
 static bool await_end(const struct export_server *s, double seconds)

@@ -36,9 +36,25 @@ void exporter_register(const struct exporter_ops *ops)
 		exporters[n] = ops;
 }
 
+int exporter_open_at(const struct exporter_ops *ops, struct conf *conf, const struct export_place *place,
+		     struct exporter **ret, struct error *e)
+{
+	struct exporter *x = xcalloc(1, sizeof *x);
+	int r = ops->create(conf_top(conf), place, &x->object, e);
+
+	if (r < 0) {
+		free(x);
+		return r;
+	}
+	x->ops = ops;
+	x->conf = conf_ref(conf);
+	x->users = 1;
+	*ret = x;
+	return 0;
+}
+
 int exporter_open(const struct exporter_ops *ops, struct conf *conf, struct exporter **ret, struct error *e)
 {
-	struct exporter *x;
 	size_t i = 0;
 	int r;
 
@@ -48,32 +64,32 @@ int exporter_open(const struct exporter_ops *ops, struct conf *conf, struct expo
 			*ret = open_ones[i];
 			return 0;
 		}
-	x = xcalloc(1, sizeof *x);
-	x->ops = ops;
-	if ((r = ops->create(conf_top(conf), &x->object, e)) < 0) {
-		free(x);
-		return r;
-	}
-	x->conf = conf_ref(conf);
-	x->users = 1;
-	open_ones[i] = x;
-	*ret = x;
-	return 0;
+	r = exporter_open_at(ops, conf, NULL, &open_ones[i], e);
+	if (r == 0)
+		*ret = open_ones[i];
+	return r;
+}
+
+/* Of those that all backends share. */
+static void take_out(const struct exporter *x)
+{
+	size_t i = 0, last = 0;
+
+	while (open_ones[i] && open_ones[i] != x)
+		i++;
+	if (!open_ones[i])
+		return;
+	for (last = i; open_ones[last + 1];)
+		last++;
+	open_ones[i] = open_ones[last];
+	open_ones[last] = NULL;
 }
 
 void exporter_close(struct exporter *x)
 {
-	size_t i = 0, last = 0;
-
 	if (!x || --x->users > 0)
 		return;
-	for (size_t n = 0; open_ones[n]; n++) {
-		if (open_ones[n] == x)
-			i = n;
-		last = n;
-	}
-	open_ones[i] = open_ones[last];
-	open_ones[last] = NULL;
+	take_out(x);
 	x->ops->destroy(x->object);
 	conf_unref(x->conf);
 	free(x);

@@ -21,6 +21,9 @@ struct exporter {
 	unsigned users;
 };
 
+/* One of a share server, in a place of its own; it needs a close, too. */
+int exporter_open_at(const struct exporter_ops *ops, struct conf *conf, const struct export_place *place,
+		     struct exporter **ret, struct error *e);
 /* Makes it for the first user, with the top level of this conf. Each open needs a close; the last one's leaves the
  * server running. */
 int exporter_open(const struct exporter_ops *ops, struct conf *conf, struct exporter **ret, struct error *e);

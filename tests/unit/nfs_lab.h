@@ -29,6 +29,8 @@
 enum { A, B, LAB_CLIENTS };
 
 static pid_t lab_client[LAB_CLIENTS];
+/* Where each of them looks for shares. */
+static const char *lab_server[LAB_CLIENTS] = { "10.99.1.1", "10.99.2.1" };
 
 /* Exit status of a command line. */
 __attribute__((format(printf, 1, 2))) static inline int lab_shell(const char *fmt, ...)
@@ -93,16 +95,16 @@ static inline void lab_open(void)
 		0);
 }
 
-/* Is it one of the export servers, and in this program's network, where nobody else's are? */
+/* Is it one of the export servers, and in this program's mount namespace, where nobody else's are? */
 static inline bool lab_is_server(const char *pid)
 {
 	static const char *const names[] = { "ganesha.nfsd\n", "dbus-daemon\n", "smbd\n", NULL };
-	_cleanup_free_ char *comm = xasprintf("/proc/%s/comm", pid), *net = xasprintf("/proc/%s/ns/net", pid);
+	_cleanup_free_ char *comm = xasprintf("/proc/%s/comm", pid), *mnt = xasprintf("/proc/%s/ns/mnt", pid);
 	struct stat ours, its;
 	char name[32] = "";
 	FILE *f;
 
-	if (stat("/proc/self/ns/net", &ours) < 0 || stat(net, &its) < 0 || ours.st_ino != its.st_ino)
+	if (stat("/proc/self/ns/mnt", &ours) < 0 || stat(mnt, &its) < 0 || ours.st_ino != its.st_ino)
 		return false;
 	f = fopen(comm, "re");
 	if (f && !fgets(name, sizeof(name), f))
@@ -161,7 +163,7 @@ __attribute__((format(printf, 2, 3))) static inline int lab_run(int client, cons
 
 static inline bool can_list(int client, const char *name)
 {
-	return lab_run(client, "nfs-ls 'nfs://10.99.%d.1/%s?version=4'", client + 1, name) == 0;
+	return lab_run(client, "nfs-ls 'nfs://%s/%s?version=4'", lab_server[client], name) == 0;
 }
 
 static inline bool can_list_six(int client, const char *name)
@@ -172,13 +174,13 @@ static inline bool can_list_six(int client, const char *name)
 /* Is this what the file holds? */
 static inline bool can_read(int client, const char *name, const char *file, const char *content)
 {
-	return lab_run(client, "sh -c '[ \"$(nfs-cat \"nfs://10.99.%d.1/%s/%s?version=4\")\" = \"%s\" ]'", client + 1,
+	return lab_run(client, "sh -c '[ \"$(nfs-cat \"nfs://%s/%s/%s?version=4\")\" = \"%s\" ]'", lab_server[client],
 		       name, file, content) == 0;
 }
 
 static inline bool can_write(int client, const char *name, const char *file)
 {
-	return lab_run(client, "nfs-cp /etc/hosts 'nfs://10.99.%d.1/%s/%s?version=4'", client + 1, name, file) == 0;
+	return lab_run(client, "nfs-cp /etc/hosts 'nfs://%s/%s/%s?version=4'", lab_server[client], name, file) == 0;
 }
 
 /* ---- a client that reads all the time, in one session ---- */
@@ -221,7 +223,7 @@ static inline bool lab_load(struct lab_libnfs *n)
 static inline void *lab_open_file(struct lab_libnfs *n, int client, const char *name, const char *file, int flags,
 				  void **ret_fh)
 {
-	_cleanup_free_ char *server = xasprintf("10.99.%d.1", client + 1), *path = xasprintf("/%s", name);
+	_cleanup_free_ char *path = xasprintf("/%s", name);
 	_cleanup_free_ char *wanted = xasprintf("/%s", file),
 			    *ns = xasprintf("/proc/%d/ns/net", (int)lab_client[client]);
 	int fd = open(ns, O_RDONLY | O_CLOEXEC);
@@ -232,7 +234,7 @@ static inline void *lab_open_file(struct lab_libnfs *n, int client, const char *
 		_exit(2);
 	n->set_version(nfs, 4);
 	n->set_timeout(nfs, 30000);
-	if (n->mount(nfs, server, path) != 0 || n->open(nfs, wanted, flags, ret_fh) != 0)
+	if (n->mount(nfs, lab_server[client], path) != 0 || n->open(nfs, wanted, flags, ret_fh) != 0)
 		_exit(3);
 	return nfs;
 }

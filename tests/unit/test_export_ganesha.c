@@ -43,7 +43,7 @@ static struct nfs nfs_with_run(const char *run, const char *more)
 	_cleanup_error_ struct error e = ERROR_INIT;
 	struct nfs n = { .conf = read_conf(run, more) };
 
-	ck_assert_msg(ops->create(conf_top(n.conf), &n.x, &e) == 0, "%s", e.message);
+	ck_assert_msg(ops->create(conf_top(n.conf), NULL, &n.x, &e) == 0, "%s", e.message);
 	return n;
 }
 

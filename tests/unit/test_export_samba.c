@@ -52,7 +52,7 @@ static void open_exporter(void)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 
-	ck_assert_int_eq(ops->create(conf_top(conf), &x, &e), 0);
+	ck_assert_int_eq(ops->create(conf_top(conf), NULL, &x, &e), 0);
 	ck_assert_msg(ops->start(x, &e) == 0, "%s", e.message);
 }
 
@@ -590,7 +590,7 @@ START_TEST(the_system_s_server)
 	      "'%s/sys' "
 	      "&& for d in lock cache ncalrpc state private; do mkdir '%s/sys/'$d; done",
 	      dir, dir, dir, dir, dir);
-	ck_assert_int_eq(ops->create(conf_top(conf), &x, &e), 0);
+	ck_assert_int_eq(ops->create(conf_top(conf), NULL, &x, &e), 0);
 	write_system_conf("", "");
 	CANNOT_START("registry shares = yes");
 	write_system_conf("registry shares = yes", text("[theirs]\npath = %s/root/two\n", dir));

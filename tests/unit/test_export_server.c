@@ -69,7 +69,7 @@ START_TEST(starts_and_stops)
 	ck_assert_int_eq(export_server_take_over(s), -ESRCH);
 	start(s, SHELL("exec sleep 1000"));
 	ck_assert(export_server_is_alive(s));
-	ck_assert(export_server_sees_our_mounts(s));
+	ck_assert(export_server_is_in_place(s));
 	pid = export_server_pid(s);
 	ck_assert_int_gt(pid, 1);
 	pid_file = text_of("one.pid");

@@ -20,9 +20,9 @@ static bool is_to_fail(const char *what, struct error *e)
 	return true;
 }
 
-static int x_create(const struct settings *settings, void **ret, struct error *e)
+static int x_create(const struct settings *settings, const struct export_place *place, void **ret, struct error *e)
 {
-	(void)settings, (void)e;
+	(void)settings, (void)place, (void)e;
 	*ret = &there;
 	return 0;
 }
