@@ -300,6 +300,9 @@ static void end_all(struct tree *t)
 	struct pollfd fd = { .fd = t->signals, .events = POLLIN };
 	int pause = 1, n;
 
+	/* Mostly nothing is left, and then there is no need to look for it. */
+	if (reap(t) < 0)
+		return;
 	/* Ahead of a program that forks as fast as it can; only root may. */
 	(void)setpriority(PRIO_PROCESS, 0, -20);
 	for (;;) {
