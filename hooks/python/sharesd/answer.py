@@ -3,6 +3,9 @@ import json
 import math
 
 _INT_MIN, _INT_MAX = -2 ** 63, 2 ** 63 - 1
+# Made once: json.dumps makes one for each call that is not its plainest.
+_PLAIN = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+_SORTED = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
 class BadAnswer(Exception):
@@ -47,7 +50,15 @@ def _check_members(value, what, room):
 
 def text(value, sort=False):
     """On one line. True and 1, 1 and 1.0 differ, as they do for the daemon."""
-    return json.dumps(value, allow_nan=False, sort_keys=sort, separators=(",", ":"))
+    return (_SORTED if sort else _PLAIN).encode(value)
+
+
+def is_text(value, line):
+    """Whether this is the value's sorted text. What has none is not the same."""
+    try:
+        return text(value, sort=True) == line
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def changes(before, after, returned, room):

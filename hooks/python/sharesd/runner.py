@@ -3,7 +3,6 @@
 The daemon's first line says which class and with which options; the answer is what the hook wants to be asked, or why it
 cannot serve. From then on each line is an event with an "id", and each answer a line with the same "id".
 """
-import copy
 import importlib
 import importlib.util
 import inspect
@@ -172,11 +171,13 @@ def serve_pre(hook, event, context, room):
 def serve_post(hook, event, context, room):
     results = event.get("driver_action_results")
     results = {} if results is None else results
-    before = copy.deepcopy(results)
+    before = answer.text(results, sort=True)
     returned = hook.execute_post_hook(context=context, func_name=event["func_name"],
                                       pre_hook_data=event.get("pre_hook_data"), driver_action_results=results,
                                       **keywords(event))
-    new = answer.changes(before, results, returned, room - 1)
+    if returned is None and answer.is_text(results, before):
+        return None
+    new = answer.changes(json.loads(before), results, returned, room - 1)
     return {"driver_action_results": new} if new else None
 
 
