@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "drivers/btrfs/btrfs_mounts.h"
 #include "drivers/btrfs/btrfs_quota.h"
+#include "drivers/btrfs/btrfs_replica.h"
 #include "drivers/btrfs/btrfs_volume.h"
 #include "drivers/local/local.h"
 #include "drivers/local/local_work.h"
@@ -304,7 +305,7 @@ static int let_go(const struct local_root *r, const struct local_object *o, bool
 	if ((n = btrfs_mounts_refuse(data, what, e)) < 0 || (!for_good && (n = refuse_nested(data, what, e)) < 0))
 		return n;
 	/* A read-only directory cannot change the directory that it lies in. */
-	return o->in_place && btrfs_volume_is_read_only(data) ? btrfs_volume_set_writable(data, what, e) : 0;
+	return o->in_place && btrfs_volume_is_read_only(data) ? btrfs_volume_set_read_only(data, false, what, e) : 0;
 }
 
 /* ---- the trash ---- */
@@ -377,6 +378,7 @@ static const struct local_storage storage = {
 	.let_go = let_go,
 	.left_out = left_out,
 	.purge = purge,
+	.replication = &btrfs_replication,
 	.describe = describe,
 };
 
@@ -430,4 +432,5 @@ const struct share_driver_ops btrfs_driver = {
 	.create = create,
 	.destroy = destroy,
 	LOCAL_SLOTS,
+	LOCAL_REPLICA_SLOTS,
 };

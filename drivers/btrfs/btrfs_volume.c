@@ -8,6 +8,7 @@
 #include <btrfsutil.h>
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
 enum { ASK_AGAIN_NS = 20000000 };
@@ -42,15 +43,31 @@ bool btrfs_volume_is_read_only(int fd)
 	return btrfs_util_get_subvolume_read_only_fd(fd, &read_only) == BTRFS_UTIL_OK && read_only;
 }
 
-int btrfs_volume_set_writable(int fd, const char *what, struct error *e)
+int btrfs_volume_set_read_only(int fd, bool read_only, const char *what, struct error *e)
 {
 	enum btrfs_util_error r;
 
-	crash_step("btrfs: make a snapshot writable");
-	r = btrfs_util_set_subvolume_read_only_fd(fd, false);
+	crash_step("btrfs: make a subvolume read-only or writable");
+	r = btrfs_util_set_subvolume_read_only_fd(fd, read_only);
 	if (r)
-		return failed(r, e, "make writable, so that it can be moved,", what);
-	crash_step("btrfs: made a snapshot writable");
+		return failed(r, e, read_only ? "make read-only" : "make writable", what);
+	crash_step("btrfs: made a subvolume read-only or writable");
+	return 0;
+}
+
+int btrfs_volume_look(int fd, const char *what, struct btrfs_volume_info *ret, struct error *e)
+{
+	struct btrfs_util_subvolume_info info;
+	enum btrfs_util_error r = btrfs_util_subvolume_info_fd(fd, 0, &info);
+
+	if (r)
+		return failed(r, e, "look at the subvolume of", what);
+	memcpy(ret->uuid, info.uuid, sizeof ret->uuid);
+	memcpy(ret->parent, info.parent_uuid, sizeof ret->parent);
+	memcpy(ret->received, info.received_uuid, sizeof ret->received);
+	ret->changed = info.generation;
+	ret->made = info.otransid;
+	ret->read_only = btrfs_volume_is_read_only(fd);
 	return 0;
 }
 

@@ -14,7 +14,16 @@ bool btrfs_volume_is(int fd);
 int btrfs_volume_id(int fd, const char *what, uint64_t *ret, struct error *e);
 /* `fd` is the root of a subvolume. */
 bool btrfs_volume_is_read_only(int fd);
-int btrfs_volume_set_writable(int fd, const char *what, struct error *e);
+int btrfs_volume_set_read_only(int fd, bool read_only, const char *what, struct error *e);
+
+struct btrfs_volume_info {
+	unsigned char uuid[16];
+	unsigned char parent[16];   /* what it was a snapshot of; zeros: of nothing */
+	unsigned char received[16]; /* what it was received as a copy of; zeros: it was not */
+	uint64_t changed, made;     /* transactions of its file system: the last one that changed it; its first */
+	bool read_only;
+};
+int btrfs_volume_look(int fd, const char *what, struct btrfs_volume_info *ret, struct error *e);
 
 int btrfs_volume_create(int dirfd, const char *name, struct error *e);
 int btrfs_volume_snapshot(int fd, int dirfd, const char *name, bool read_only, const char *what, struct error *e);

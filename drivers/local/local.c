@@ -54,12 +54,13 @@ int local_get_share_stats(void *backend, const struct driver_call *call, struct 
 		return n;
 	if (fstatvfs(r.fd, &vfs) < 0)
 		return error_errno(e, errno, "cannot ask %s for its space", b->root);
-	ret->values = jsonx_pack("{s:I,s:I,s:b,s:[s],s:[s],s:[s],s:b,s:b,s:b,s:b,s:b,s:b,s:n,s:b}", "total_bytes",
+	ret->values = jsonx_pack("{s:I,s:I,s:b,s:[s],s:[s],s:[s],s:b,s:b,s:b,s:b,s:b,s:b,s:s?,s:b}", "total_bytes",
 				 (json_int_t)vfs.f_blocks * (json_int_t)vfs.f_frsize, "free_bytes",
 				 (json_int_t)vfs.f_bavail * (json_int_t)vfs.f_frsize, "size_enforced", b->size_enforced,
 				 "share_protos", "LOCAL", "access_types", "user", "access_levels", "rw", "snapshots", 1,
 				 "snapshot_consistent", b->storage->consistent, "create_from_snapshot", 1, "revert", 1,
-				 "shrink", 1, "manage", 1, "replication_type", "reflink", b->reflink);
+				 "shrink", 1, "manage", 1, "replication_type",
+				 b->storage->replication ? "readable" : NULL, "reflink", b->reflink);
 	return 0;
 }
 

@@ -5,6 +5,8 @@
 
 #include "drivers/local/local_gate.h"
 #include "drivers/local/local_manage.h"
+#include "drivers/local/local_replica.h"
+#include "drivers/local/local_replicated_snapshot.h"
 #include "drivers/local/local_setup.h"
 #include "drivers/local/local_share.h"
 #include "drivers/local/local_snapshot.h"
@@ -40,5 +42,13 @@ driver_slot local_locate_share;
 	.unmanage_snapshot = local_unmanage_snapshot, .get_periodic_hook_data = local_get_periodic_hook_data,          \
 	.get_share_status = local_get_share_status, .get_share_usage = local_get_share_usage,                          \
 	.list_objects = local_list_objects, .check_backend = local_check_backend, .locate_share = local_locate_share
+
+/* The same of a storage that has a `replication`. */
+#define LOCAL_REPLICA_SLOTS                                                                                            \
+	.create_replica = local_create_replica, .delete_replica = local_delete_replica,                                \
+	.promote_replica = local_promote_replica, .update_replica_state = local_update_replica_state,                  \
+	.create_replicated_snapshot = local_create_replicated_snapshot,                                                \
+	.delete_replicated_snapshot = local_delete_replicated_snapshot,                                                \
+	.update_replicated_snapshot = local_update_replicated_snapshot
 
 #endif

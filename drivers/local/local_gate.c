@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "drivers/local/local_acl.h"
 #include "drivers/local/local_object.h"
+#include "drivers/local/local_replica.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -22,6 +23,7 @@ struct gate {
 	struct local_acl_user *users;
 	size_t n, room;
 	json_t *results; /* rule id to state */
+	bool read_only;  /* nobody can change the data: such are the rules, too */
 };
 
 static bool has_rule(const struct driver_rule *list, size_t n, const char *id)
@@ -94,12 +96,14 @@ static void let_in(struct gate *g, uid_t uid, unsigned perms)
 }
 
 /* Why a rule cannot be, or NULL. Owned by the caller. */
-static char *refusal(const struct driver_rule *rule)
+static char *refusal(const struct gate *g, const struct driver_rule *rule)
 {
 	if (strcmp(rule->access_type, "user") != 0)
 		return xasprintf("rules of type %s are not for directories: use a rule of type user",
 				 rule->access_type);
-	if (strcmp(rule->access_level, "rw") != 0)
+	if (g->read_only && strcmp(rule->access_level, "ro") != 0)
+		return xasprintf("level %s is not for a replica that can only be read", rule->access_level);
+	if (!g->read_only && strcmp(rule->access_level, "rw") != 0)
 		return xasprintf("level %s is not for directories: use rw, and modes or ACLs inside the share",
 				 rule->access_level);
 	return NULL;
@@ -109,7 +113,7 @@ static char *refusal(const struct driver_rule *rule)
  * lose it. */
 static int take_rule(struct gate *g, const struct driver_rule *rule, bool reported, struct error *e)
 {
-	_cleanup_free_ char *reason = refusal(rule);
+	_cleanup_free_ char *reason = refusal(g, rule);
 	unsigned perms;
 	uid_t uid;
 	int r = reason ? -ENOENT : text_parse_user(rule->access_to, &uid, NULL);
@@ -185,11 +189,11 @@ static int apply(const struct gate *g, const struct local_root *root, struct err
 }
 
 int local_gate_set(const struct local_root *r, const struct local_object *share, const struct driver_rules *rules,
-		   json_t **ret_results, struct error *e)
+		   bool read_only, json_t **ret_results, struct error *e)
 {
 	static const struct driver_rules none;
 	_cleanup_json_ json_t *results = json_object();
-	struct gate g = { .share = share, .results = results };
+	struct gate g = { .share = share, .results = results, .read_only = read_only };
 	struct stat st;
 	int n;
 
@@ -228,14 +232,24 @@ int local_update_access(void *backend, const struct driver_call *call, struct dr
 	_cleanup_root_ struct local_root root = LOCAL_ROOT_INIT;
 	_cleanup_object_ struct local_object share = LOCAL_OBJECT_INIT;
 	json_t *results = NULL;
+	bool held;
 	int r;
 
 	if ((r = local_root_open(backend, &root, e)) < 0 || (r = local_share_find(&root, call->share, &share, e)) < 0)
 		return r;
+	held = local_replica_is_secondary(call->share) && local_replica_can_hold(&root);
+	/* What is its own gate could not be changed. */
+	if (call->share->replica_state && (!held || share.in_place) &&
+	    (r = local_replica_hold(&root, &share, false, e)) < 0)
+		return r;
 	if (!local_gate_takes_rules(&share))
 		results = json_object();
-	else if ((r = local_gate_set(&root, &share, call->rules, &results, e)) < 0)
+	else if ((r = local_gate_set(&root, &share, call->rules, held, &results, e)) < 0)
 		return r;
+	if (held && (r = local_replica_hold(&root, &share, true, e)) < 0) {
+		json_decref(results);
+		return r;
+	}
 	ret->values = jsonx_pack("{s:o}", "rules", results);
 	return 0;
 }

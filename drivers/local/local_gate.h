@@ -9,10 +9,10 @@
 #include "drivers/local/local_object.h"
 
 /* Makes the gate of a share equal to the rules, in one step, flushed. A rule that cannot be is left out; NULL is no
- * rules. `*ret_results`
- * (may be NULL): what update_access answers of them, new reference. */
+ * rules. `read_only`: nobody can change the data, and so says each rule. `*ret_results` (may be NULL): what
+ * update_access answers of them, new reference. */
 int local_gate_set(const struct local_root *r, const struct local_object *share, const struct driver_rules *rules,
-		   json_t **ret_results, struct error *e);
+		   bool read_only, json_t **ret_results, struct error *e);
 
 /* Do rules open it? */
 bool local_gate_takes_rules(const struct local_object *share);

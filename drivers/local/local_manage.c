@@ -8,6 +8,7 @@
 #include "drivers/local/local_acl.h"
 #include "drivers/local/local_gate.h"
 #include "drivers/local/local_place.h"
+#include "drivers/local/local_replica.h"
 #include "drivers/local/local_trash.h"
 #include "drivers/local/local_work.h"
 
@@ -156,11 +157,14 @@ int local_unmanage(void *backend, const struct driver_call *call, struct driver_
 	_cleanup_object_ struct local_object o = LOCAL_OBJECT_INIT;
 	int n;
 
-	(void)ret;
 	if ((n = local_root_open(backend, &r, e)) < 0)
 		return n;
 	n = local_share_load(&r, call->share, &o, e);
-	return unmanage_found(&r, call, call->share->id, &o, n, e);
+	if ((n = unmanage_found(&r, call, call->share->id, &o, n, e)) < 0)
+		return n;
+	local_replica_forget(&r, call->share, call->id);
+	r.b->storage->purge(&r, ret);
+	return 0;
 }
 
 int local_unmanage_snapshot(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
@@ -224,7 +228,7 @@ static int settle(const struct local_root *r, struct local_object *o, const stru
 {
 	int n;
 
-	if ((local_gate_takes_rules(o) && (n = local_gate_set(r, o, rules, NULL, e)) < 0) ||
+	if ((local_gate_takes_rules(o) && (n = local_gate_set(r, o, rules, false, NULL, e)) < 0) ||
 	    (n = local_object_limit(r, o, (uint64_t)jsonx_int(o->mark, "size_bytes"), e)) < 0)
 		return n;
 	json_object_del(o->mark, "limit");

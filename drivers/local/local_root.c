@@ -185,10 +185,9 @@ static const struct subdir {
 	const char *name;
 	size_t offset;
 } subdirs[] = {
-	{ "staging", offsetof(struct local_root, staging) },
-	{ "trash", offsetof(struct local_root, trash) },
-	{ "snapshots", offsetof(struct local_root, snapshots) },
-	{ "objects", offsetof(struct local_root, objects) },
+	{ "staging", offsetof(struct local_root, staging) },     { "trash", offsetof(struct local_root, trash) },
+	{ "snapshots", offsetof(struct local_root, snapshots) }, { "objects", offsetof(struct local_root, objects) },
+	{ "replicas", offsetof(struct local_root, replicas) },
 };
 enum { SUBDIR_COUNT = sizeof subdirs / sizeof *subdirs };
 
@@ -206,9 +205,8 @@ void local_root_close(struct local_root *r)
 	*r = LOCAL_ROOT_INIT;
 }
 
-static int open_marked(const struct local_backend *b, struct local_root *r, struct error *e)
+static int open_marked(const struct local_backend *b, struct local_root *r, json_t **ret_mark, struct error *e)
 {
-	_cleanup_json_ json_t *mark = NULL;
 	int n;
 
 	r->b = b;
@@ -216,11 +214,18 @@ static int open_marked(const struct local_backend *b, struct local_root *r, stru
 		return r->fd;
 	n = r->meta = open_meta(b, r->fd, e);
 	if (n >= 0)
-		n = read_mark(b, r->meta, &mark, e);
+		n = read_mark(b, r->meta, ret_mark, e);
 	if (n == -ENOENT)
 		return down(b, ENOENT, e,
 			    "does not carry this backend's mark (" LOCAL_META "/" MARK "): is its disk mounted?");
-	return n < 0 ? n : check_mark(b, mark, e);
+	return n;
+}
+
+int local_root_read_mark(const struct local_backend *b, json_t **ret, struct error *e)
+{
+	_cleanup_root_ struct local_root r = LOCAL_ROOT_INIT;
+
+	return open_marked(b, &r, ret, e);
 }
 
 static int open_subdirs(struct local_root *r, struct error *e)
@@ -255,9 +260,11 @@ static int check_writable(const struct local_backend *b, int fd, struct error *e
 int local_root_open(const struct local_backend *b, struct local_root *ret, struct error *e)
 {
 	_cleanup_root_ struct local_root r = LOCAL_ROOT_INIT;
+	_cleanup_json_ json_t *mark = NULL;
 	int n;
 
-	if ((n = open_marked(b, &r, e)) < 0 || (n = open_subdirs(&r, e)) < 0 || (n = check_writable(b, r.fd, e)) < 0)
+	if ((n = open_marked(b, &r, &mark, e)) < 0 || (n = check_mark(b, mark, e)) < 0 ||
+	    (n = open_subdirs(&r, e)) < 0 || (n = check_writable(b, r.fd, e)) < 0)
 		return n;
 	*ret = r;
 	r = LOCAL_ROOT_INIT;
@@ -303,9 +310,9 @@ static int write_mark(const struct local_backend *b, int meta, struct error *e)
 /* Without a mark nobody knows whose these are. */
 static int refuse_remains(const struct local_backend *b, int meta, struct error *e)
 {
-	static const char *const kept[] = { "snapshots", "objects" };
+	static const char *const kept[] = { "snapshots", "objects", "replicas" };
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
 		_cleanup_close_ int fd = path_open(meta, kept[i], O_RDONLY | O_DIRECTORY, 0);
 
 		if (fd == -ENOENT)

@@ -8,6 +8,7 @@
  *     staging/ID/         what is being made; anything there that no running work needs is left over
  *     trash/              what waits to be purged
  *     snapshots/ID/data/  snapshots
+ *     replicas/SHARE/     what replicas of a share keep for their next update (local_replica.h)
  *     objects/ID          marks of what was adopted in place, and of all where there are no user xattrs */
 #ifndef DRIVERS_LOCAL_LOCAL_ROOT_H
 #define DRIVERS_LOCAL_LOCAL_ROOT_H
@@ -31,9 +32,9 @@ struct local_backend {
 
 struct local_root {
 	const struct local_backend *b;
-	int fd, meta, staging, trash, snapshots, objects;
+	int fd, meta, staging, trash, snapshots, objects, replicas;
 };
-#define LOCAL_ROOT_INIT ((struct local_root){ NULL, -1, -1, -1, -1, -1, -1 })
+#define LOCAL_ROOT_INIT ((struct local_root){ NULL, -1, -1, -1, -1, -1, -1, -1 })
 #define _cleanup_root_  __attribute__((__cleanup__(local_root_close)))
 
 /* ERR_BACKEND_DOWN when the root is missing, carries no mark or another backend's, or is mounted read-only. */
@@ -41,6 +42,10 @@ int local_root_open(const struct local_backend *b, struct local_root *ret, struc
 void local_root_close(struct local_root *r);
 /* Makes what is missing of the private directories and, where `may_mark`, of the mark. The same errors. */
 int local_root_make(const struct local_backend *b, bool may_mark, struct error *e);
+
+/* The mark of a root, of whatever backend it is: new reference to {"backend_id", "name", "driver", ..}. The same
+ * errors; b's root and name are all that is asked of it. */
+int local_root_read_mark(const struct local_backend *b, json_t **ret, struct error *e);
 
 /* ROOT/LOCATION. Owned by the caller. */
 char *local_root_path(const struct local_backend *b, const char *location);

@@ -11,6 +11,7 @@
 #include "drivers/local/local_gate.h"
 #include "drivers/local/local_manage.h"
 #include "drivers/local/local_object.h"
+#include "drivers/local/local_replica.h"
 #include "drivers/local/local_trash.h"
 #include "drivers/local/local_work.h"
 
@@ -32,8 +33,8 @@ static void answer(const struct local_root *r, const struct local_object *o, str
 	r->b->storage->purge(r, ret);
 }
 
-/* 1: the share is there already: this call was made before. */
-static int look(const struct local_root *r, const struct driver_share *s, struct driver_result *ret, struct error *e)
+int local_share_look(const struct local_root *r, const struct driver_share *s, struct driver_result *ret,
+		     struct error *e)
 {
 	_cleanup_object_ struct local_object o = LOCAL_OBJECT_INIT;
 	struct stat st;
@@ -93,15 +94,16 @@ static int give(const struct local_root *r, int fd, const struct driver_share *s
 	return local_order(r->b, fd, "the root of the new share", e);
 }
 
-/* Marks what stands in staging and moves it to its place. */
-static int publish(const struct local_root *r, const struct driver_call *call, int gate, struct driver_result *ret,
-		   struct error *e)
+int local_share_place(const struct local_root *r, const struct driver_call *call, int gate, struct driver_result *ret,
+		      struct error *e)
 {
 	const struct driver_share *s = call->share;
 	_cleanup_object_ struct local_object o = LOCAL_OBJECT_INIT;
 	int n;
 
 	o.mark = local_share_mark(r->b, s, call->id);
+	if (local_replica_is_secondary(s))
+		json_object_set_new(o.mark, "copy", json_true());
 	o.location = xstrdup(s->name);
 	o.gate = fcntl(gate, F_DUPFD_CLOEXEC, 0);
 	if (o.gate < 0)
@@ -155,11 +157,11 @@ int local_create_share(void *backend, const struct driver_call *call, struct dri
 
 	if ((n = local_root_open(backend, &r, e)) < 0 || (n = check_owner(call->share, e)) < 0)
 		return n;
-	if ((n = look(&r, call->share, ret, e)) != 0)
+	if ((n = local_share_look(&r, call->share, ret, e)) != 0)
 		return n < 0 ? n : 0;
 	if ((n = local_staging_make(&r, call->share->id, &gate, e)) < 0)
 		return n;
-	if ((n = make_data(&r, gate, call->share, e)) < 0 || (n = publish(&r, call, gate, ret, e)) < 0)
+	if ((n = make_data(&r, gate, call->share, e)) < 0 || (n = local_share_place(&r, call, gate, ret, e)) < 0)
 		undo(&r, call->share);
 	return n;
 }
@@ -181,7 +183,7 @@ static int finish_copy(const struct local_root *r, const struct driver_call *cal
 		return error_errno(e, -n, "cannot set the ACL of share %s", call->share->name);
 	if ((n = give(r, data, call->share, e)) < 0)
 		return n;
-	return publish(r, call, gate, ret, e);
+	return local_share_place(r, call, gate, ret, e);
 }
 
 static int created_from_snapshot(void *backend, void *data, const struct driver_call *call, const json_t *output,
@@ -209,7 +211,7 @@ int local_create_share_from_snapshot(void *backend, const struct driver_call *ca
 
 	if ((n = local_root_open(backend, &r, e)) < 0 || (n = check_owner(call->share, e)) < 0)
 		return n;
-	if ((n = look(&r, call->share, ret, e)) != 0)
+	if ((n = local_share_look(&r, call->share, ret, e)) != 0)
 		return n < 0 ? n : 0;
 	if ((n = local_snapshot_find(&r, call->snapshot, &snapshot, e)) < 0 ||
 	    (n = local_staging_make(&r, call->share->id, &gate, e)) < 0)
@@ -240,6 +242,7 @@ int local_delete_share(void *backend, const struct driver_call *call, struct dri
 	if (n < 0 || (n = local_staging_discard(&r, call->share->id, e)) < 0)
 		return n;
 	error_clear(e);
+	local_replica_forget(&r, call->share, call->id);
 	r.b->storage->purge(&r, ret);
 	return 0;
 }

@@ -2,10 +2,17 @@
 #ifndef DRIVERS_LOCAL_LOCAL_SNAPSHOT_H
 #define DRIVERS_LOCAL_LOCAL_SNAPSHOT_H
 
-#include "drivers/driver.h"
+#include "drivers/local/local_object.h"
 
 driver_slot local_create_snapshot;
 driver_slot local_delete_snapshot;
 driver_slot local_revert_to_snapshot;
+
+/* Marks what stands in staging as a snapshot, and puts it in its place, on the disk. */
+int local_snapshot_place(const struct local_root *r, const char *call_id, json_t *mark, struct local_object *ret,
+			 struct error *e);
+/* Removes a snapshot of this backend, or what is left of one. Nothing there is success. */
+int local_snapshot_remove(const struct local_root *r, const struct driver_snapshot *s, const char *call_id,
+			  struct error *e);
 
 #endif

@@ -11,6 +11,39 @@
 typedef int local_finish(void *backend, void *data, const struct driver_call *call, const json_t *output,
 			 const struct error *failure, struct driver_result *ret, struct error *e);
 
+/* Data on their way from the active replica, or from its instance of a snapshot, to another root of this host. */
+struct local_transfer {
+	const struct driver_call *call; /* about the replica that gets them */
+	const struct local_root *from, *to;
+	const struct local_object *source;      /* on `from` */
+	const char *source_id;                  /* instance id of the active replica */
+	const struct local_object *replica;     /* on `to`, or NULL while it is being made */
+	const struct driver_snapshot *snapshot; /* they become this one's instance on `to`; NULL: the replica's data */
+	const char *id;                         /* of what they become: they come to "data" in .sharesd/staging/ID */
+};
+
+/* What a storage that can be replicated does. */
+struct local_replication {
+	/* The data of a replica are brought into its own place, where it has one already, rather than to staging. */
+	bool in_place;
+	/* Would something come over? NULL: it cannot tell. */
+	bool (*has_news)(const struct local_transfer *t);
+	/* All that is before the transfer itself, which is long work. The staging directory is there. `*ret_argv`:
+	 * the program, as in driver_work. */
+	int (*prepare)(const struct local_transfer *t, char ***ret_argv, struct error *e);
+	/* The transfer came to its end: makes sure that it is whole, and keeps of it what the next one needs. What it
+	 * does not keep stays in staging. */
+	int (*keep)(const struct local_transfer *t, struct error *e);
+	/* Puts a writable copy of what was kept last as "data" into staging/ID of the replica. NULL: it is there. */
+	int (*stage)(const struct local_root *r, const struct driver_share *replica, struct error *e);
+	/* Do a replica's data show what was kept last, and nothing else? NULL: they do. */
+	bool (*is_shown)(const struct local_root *r, const struct driver_share *replica, const struct local_object *o);
+	/* Holds data so that nobody can change them, or lets that go. NULL: nothing does. */
+	int (*hold)(const struct local_root *r, int data, bool read_only, struct error *e);
+	/* Forgets what is kept for a replica; `id` NULL: for all replicas of the share. */
+	void (*forget)(const struct local_root *r, const char *share_id, const char *id, const char *call_id);
+};
+
 struct local_storage {
 	const char *driver; /* its name, for the mark of a root */
 	bool consistent;    /* its snapshots are of one moment */
@@ -45,6 +78,8 @@ struct local_storage {
 	char *(*left_out)(const struct local_root *r, const struct local_object *share);
 	/* Removes what is in the trash, or gives `ret` the work that does, where it has none. */
 	void (*purge)(const struct local_root *r, struct driver_result *ret);
+	/* NULL: its shares cannot be replicated. */
+	const struct local_replication *replication;
 	/* Adds to a share's periodic data. */
 	void (*describe)(const struct local_root *r, const struct local_object *o, json_t *values);
 };

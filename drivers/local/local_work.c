@@ -13,6 +13,7 @@
 struct job {
 	json_t *busy; /* the backend's, which may be gone before its work */
 	char *id;
+	int purpose;
 };
 
 static void job_release(void *data)
@@ -23,6 +24,16 @@ static void job_release(void *data)
 	json_decref(j->busy);
 	free(j->id);
 	free(j);
+}
+
+static struct job *new_job(const struct local_backend *b, const char *id)
+{
+	struct job *j = xcalloc(1, sizeof *j);
+
+	j->busy = json_incref(b->busy);
+	j->id = xstrdup(id);
+	json_object_set_new(j->busy, id, json_true());
+	return j;
 }
 
 /* Takes the arguments, the last of which is NULL. */
@@ -62,10 +73,7 @@ int local_work_copy(const struct local_root *r, const struct local_object *from,
 	(void)read_only, (void)call;
 	if (n < 0)
 		return n;
-	j = xcalloc(1, sizeof *j);
-	j->busy = json_incref(r->b->busy);
-	j->id = xstrdup(id);
-	json_object_set_new(j->busy, id, json_true());
+	j = new_job(r->b, id);
 	ret->work = new_work(r->b, "copy", xstrdup("--inode"), xasprintf("%ju", (uintmax_t)st.st_ino), xstrdup("--"),
 			     local_object_data_location(from), xasprintf(LOCAL_META "/staging/%s/data", id), NULL);
 	ret->work->finish = finish;
@@ -95,6 +103,30 @@ void local_work_purge(const struct local_root *r, struct driver_result *ret)
 		return;
 	ret->work = new_work(r->b, "empty", xstrdup("--"), xstrdup(LOCAL_META "/trash"), NULL);
 	ret->work->background = true;
+}
+
+struct driver_work *local_work_transfer(const struct local_root *r, const char *id, char **argv, int purpose,
+					local_finish *finish)
+{
+	struct driver_work *w = xcalloc(1, sizeof *w);
+	struct job *j = new_job(r->b, id);
+
+	j->purpose = purpose;
+	w->argv = argv;
+	w->finish = finish;
+	w->release = job_release;
+	w->data = j;
+	return w;
+}
+
+const char *local_work_id(const void *data)
+{
+	return ((const struct job *)data)->id;
+}
+
+int local_work_purpose(const void *data)
+{
+	return ((const struct job *)data)->purpose;
 }
 
 int local_work_failed(const struct error *failure, struct error *e)

@@ -1,5 +1,8 @@
 #include "tests/e2e/harness.h"
 
+#include "base/cleanup.h"
+#include "base/mem.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -247,15 +250,23 @@ static void copy_programs(const struct fixture *f)
 			 0);
 }
 
+static void hold_program(struct fixture *f, const char *name)
+{
+	_cleanup_free_ char *path = xasprintf("bin/%s", name), *text = NULL;
+
+	ck_assert_int_eq(shell(NULL, "mv %s/%s %s/%s.held", f->dir, path, f->dir, path), 0);
+	text = xasprintf("#!/bin/sh\necho '{\"bytes\":1000,\"percent\":1.5}'\nwhile [ -e @DIR@/hold ]; do sleep 0.01; "
+			 "done\nexec @DIR@/%s.held \"$@\"\n",
+			 path);
+	fixture_program(f, path, text);
+}
+
 void fixture_hold_work(struct fixture *f)
 {
 	if (!exists(fixture_path(f, "bin"))) {
 		copy_programs(f);
-		ck_assert_int_eq(rename(fixture_path(f, "bin/sharesd-tree"), fixture_path(f, "bin/sharesd-tree.held")),
-				 0);
-		fixture_program(f, "bin/sharesd-tree",
-				"#!/bin/sh\necho '{\"bytes\":1000,\"percent\":1.5}'\nwhile [ -e @DIR@/hold ]; do sleep "
-				"0.01; done\nexec @DIR@/bin/sharesd-tree.held \"$@\"\n");
+		hold_program(f, "sharesd-tree");
+		hold_program(f, "sharesd-transfer");
 	}
 	write_file(fixture_path(f, "hold"), "");
 }

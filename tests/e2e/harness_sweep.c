@@ -107,12 +107,13 @@ const struct sweep_driver sweep_exported = {
 	.end = "kill -9 $(cut -d' ' -f1 run/*/*.pid); sleep 0.2; umount -l run/exports/b/* 2>/dev/null; umount -l root",
 	.foreign = "btrfs subvolume create >/dev/null",
 	.clear = "for v in .sharesd/snapshots/*/data; do ! [ -e $v ] || btrfs property set $v ro false; done",
+	.slow = true,
 	.check = check_exported,
 };
 
 /* Nothing happens by itself, so that each step is the call's. */
 static const char conf[] = "stats_interval = 86400\nusage_interval = 0\nruntime_dir = \"@DIR@/run\"\n"
-			   "samba_passdb = \"@DIR@/passdb.tdb\"\nganesha_grace_period = 0\n%s%s"
+			   "samba_passdb = \"@DIR@/passdb.tdb\"\nganesha_grace_period = 0\n%s%s%s"
 			   "hook \"h\" { run = \"%s\" }\n"
 			   "%s \"b\" {\n %s hook_drivers = {\"h\"}\n enable_pre_hooks = true\n"
 			   " enable_post_hooks = true\n enable_error_hooks = true\n}\n";
@@ -128,9 +129,14 @@ size_t sweep_count(void)
 	return n;
 }
 
-static bool has_row(const char *method)
+const struct sweep_row *sweep_rows_of(const struct sweep_driver *d)
 {
-	for (const struct sweep_row *r = sweep_rows; r->method; r++)
+	return d->rows ? d->rows : sweep_rows;
+}
+
+static bool has_row(const struct sweep_row *rows, const char *method)
+{
+	for (const struct sweep_row *r = rows; r->method; r++)
 		if (strcmp(r->method, method) == 0)
 			return true;
 	return false;
@@ -155,7 +161,8 @@ void sweep_check_rows(const struct sweep_driver *d)
 
 	ck_assert_msg(ops != NULL, "there is no driver %s", d->name);
 	for (const struct method *m = method_table(); m->name; m++)
-		ck_assert_msg(!changes_something(m) || !can_do(ops, m) || has_row(m->name),
+		ck_assert_msg(!changes_something(m) || !can_do(ops, m) || has_row(sweep_rows, m->name) ||
+				      has_row(sweep_replica_rows, m->name),
 			      "%s has no row in sweep_rows, and driver %s can do it", m->name, d->name);
 	for (const struct sweep_row *r = sweep_rows; r->method; r++)
 		ck_assert_msg(method_find(r->method) != NULL, "there is no method %s", r->method);
@@ -168,8 +175,8 @@ void sweep_open(struct sweep *s, const struct sweep_driver *d, const char *optio
 	char text[2048];
 
 	*s = (struct sweep){ .driver = d, .events = json_array() };
-	ck_assert_uint_lt((size_t)snprintf(text, sizeof text, conf, options, recorder_options, recorder_entry(),
-					   d->name, d->options),
+	ck_assert_uint_lt((size_t)snprintf(text, sizeof text, conf, options, d->top ? d->top : "", recorder_options,
+					   recorder_entry(), d->name, d->options),
 			  sizeof text);
 	s->f = fixture_new("");
 	fixture_conf(s->f, text);
@@ -208,7 +215,7 @@ void sweep_begin(struct sweep *s, const struct sweep_row *row, const char *how, 
 	snprintf(s->other, sizeof s->other, "o%u", s->try);
 	snprintf(s->request, sizeof s->request, "r%u", s->try);
 	snprintf(s->where, sizeof s->where, "%s of driver %s (row %td), %s", row->method, s->driver->name,
-		 row - sweep_rows, text);
+		 row - sweep_rows_of(s->driver), text);
 	row->prepare(s);
 	json_decref(recorder_events(s->recorder));
 	json_array_clear(s->events);
@@ -396,6 +403,19 @@ void sweep_settle(struct sweep *s, const struct sweep_row *row, const json_t *re
 	check_hooks_once(s);
 }
 
+static void delete_replicas(const struct sweep *s, const json_t *share)
+{
+	json_t *instance;
+	size_t i;
+
+	json_array_foreach(at(share, "instances"), i, instance) {
+		const char *state = jsonx_str(instance, "replica_state");
+
+		if (state && strcmp(state, "active") != 0)
+			json_decref(call(s->f, "delete_share_replica", "{s:s}", "replica", str_at(instance, "id")));
+	}
+}
+
 void sweep_clear(struct sweep *s)
 {
 	_cleanup_json_ json_t *shares = list_all(s->f, "list_shares", "shares"),
@@ -408,6 +428,7 @@ void sweep_clear(struct sweep *s)
 	json_array_foreach(shares, i, o) {
 		bool adopting = strcmp(str_at(o, "status"), "manage_error") == 0;
 
+		delete_replicas(s, o);
 		json_decref(call(s->f, adopting ? "unmanage_share" : "delete_share_instance", "{s:s}", "share",
 				 str_at(o, "id")));
 	}

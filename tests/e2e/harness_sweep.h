@@ -7,11 +7,15 @@
 
 #include "tests/e2e/harness.h"
 
+struct sweep_row;
+
 /* A driver that can be swept. */
 struct sweep_driver {
 	const char *name;
-	const char *proto;          /* of its shares; NULL: LOCAL */
-	const char *const *methods; /* only these rows; NULL: all */
+	const char *proto;            /* of its shares; NULL: LOCAL */
+	const char *const *methods;   /* only these rows; NULL: all */
+	const struct sweep_row *rows; /* of its own; NULL: sweep_rows */
+	const char *top;              /* more of the conf file's top level, or NULL */
 	/* Options of its section in the conf file; "@DIR@" is the fixture's directory. Its root is DIR/root, with a
 	 * share's data in NAME/data. */
 	const char *options;
@@ -20,12 +24,15 @@ struct sweep_driver {
 	const char *begin, *end;
 	const char *foreign; /* makes a directory of somebody's in the root, its name follows; NULL: mkdir */
 	const char *clear;   /* in the root: before everything in it is removed by its names */
+	bool slow;           /* not at every step */
 	/* The store and what lies on the backend "b" say the same, and nothing is in a transitional status. */
 	void (*check)(const struct fixture *f, const char *where);
 };
 extern const struct sweep_driver sweep_drivers[]; /* name NULL ends */
 /* One whose shares are exported, by real servers with ports of their own: for a network of the test's own. */
 extern const struct sweep_driver sweep_exported;
+/* Shares with a replica on another backend, of the same file system's kind. */
+extern const struct sweep_driver sweep_replicated;
 
 /* One place, in which each try has objects of its own. */
 struct sweep {
@@ -45,8 +52,10 @@ struct sweep_row {
 	void (*expect)(struct sweep *s); /* after it has been done */
 	bool no_data; /* changes no data: of drivers with one layout, enough to be tried with the first */
 };
-extern const struct sweep_row sweep_rows[]; /* method NULL ends */
+extern const struct sweep_row sweep_rows[], sweep_replica_rows[]; /* method NULL ends */
 size_t sweep_count(void);
+/* Those of a driver. */
+const struct sweep_row *sweep_rows_of(const struct sweep_driver *d);
 /* Fails the test where a method that changes something, and that the driver can do, has no row. */
 void sweep_check_rows(const struct sweep_driver *d);
 

@@ -1,0 +1,527 @@
+/* Replicas on btrfs, each on a real one of its own: sent whole first and the difference after, held read-only, promoted
+ * and brought back, with their snapshots; what is cut off leaves nothing, and the next goes on from what both have. */
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+#include "tests/e2e/harness_mount.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB    (1 << 20)
+#define DOMAIN "replication_domain = \"d\"\n"
+
+/* Nothing happens by itself. */
+static const char conf[] = "stats_interval = 86400\nusage_interval = 0\nreplica_state_update_interval = 86400\n"
+			   "btrfs \"a\" { root = \"@DIR@/a\"\n" DOMAIN "}\nbtrfs \"b\" { root = \"@DIR@/b\"\n" DOMAIN
+			   "}\nbtrfs \"c\" { root = \"@DIR@/c\"\n" DOMAIN "}\n";
+
+/* Says in DIR/transfers what it was asked and how it ended. With DIR/cut a part only arrives, and it fails. */
+static const char recording[] =
+	"#!/bin/bash\necho \"$@\" >>@DIR@/transfers\n"
+	"if [ -e @DIR@/cut ]; then\n"
+	" p=(); [ \"$3\" = - ] || p=(-p \"$3\")\n"
+	" btrfs send -q \"${p[@]}\" \"$2\" 2>/dev/null | head -c 3000000 | btrfs receive -q \"$4\" 2>/dev/null\n"
+	" echo '{\"bytes\":3000000,\"percent\":10.0}'\n"
+	" while [ -e @DIR@/hold ]; do sleep 0.01; done\n exit 1\nfi\n"
+	"set -o pipefail; @DIR@/bin/sharesd-transfer.held \"$@\" | tee -a @DIR@/transfers\n";
+
+static void in_dir(const struct fixture *f, const char *command)
+{
+	_cleanup_free_ char *said = NULL;
+
+	ck_assert_msg(shell(&said, "cd %s && { %s; } 2>&1", f->dir, command) == 0, "%s: %s", command, said);
+}
+
+static void mount_disk(const struct fixture *f, const char *name)
+{
+	_cleanup_free_ char *command = xasprintf("mount -o loop %s.img %s", name, name);
+
+	in_dir(f, command);
+}
+
+/* NULL: this machine cannot. */
+static struct fixture *start(const char *test)
+{
+	struct fixture *f;
+
+	if (!mounts_begin(test))
+		return NULL;
+	f = fixture_new(conf);
+	in_dir(f, "for x in a b c; do truncate -s 256M $x.img && mkfs.btrfs -q $x.img; done");
+	for (const char *const *name = (const char *const[]){ "a", "b", "c", NULL }; *name; name++)
+		mount_disk(f, *name);
+	in_dir(f, "for x in a b c; do btrfs quota enable $x; done");
+	fixture_hold_work(f);
+	fixture_program(f, "bin/sharesd-transfer", recording);
+	fixture_release_work(f);
+	fixture_start(f, NULL, (uid_t)-1);
+	return f;
+}
+
+static void finish(struct fixture *f)
+{
+	if (f->pid)
+		fixture_stop(f);
+	in_dir(f, "umount a b c");
+	fixture_free(f);
+}
+
+/* ---- what is asked ---- */
+
+static json_t *create(const struct fixture *f, const char *name)
+{
+	return call(f, "create_share_instance", "{s:s,s:s,s:i}", "name", name, "backend", "a", "size_bytes", 64 * MIB);
+}
+
+static void replicate(const struct fixture *f, const char *backend)
+{
+	json_decref(call(f, "create_share_replica", "{s:s,s:s}", "share", "s", "backend", backend));
+}
+
+static const json_t *on(const json_t *share, const char *backend)
+{
+	size_t i;
+	json_t *instance;
+
+	json_array_foreach(at(share, "instances"), i, instance)
+		if (strcmp(str_at(instance, "backend"), backend) == 0)
+			return instance;
+	ck_abort_msg("there is no replica on %s", backend);
+}
+
+static void expect(const struct fixture *f, const char *backend, const char *status, const char *state)
+{
+	_cleanup_json_ json_t *s = call(f, "get_share", "{s:s}", "share", "s");
+	const json_t *i = on(s, backend);
+
+	ck_assert_msg(strcmp(str_at(i, "status"), status) == 0 && strcmp(str_at(i, "replica_state"), state) == 0,
+		      "the replica on %s is %s, %s", backend, str_at(i, "status"), str_at(i, "replica_state"));
+}
+
+static char *id_on(const struct fixture *f, const char *backend)
+{
+	_cleanup_json_ json_t *s = call(f, "get_share", "{s:s}", "share", "s");
+
+	return xstrdup(str_at(on(s, backend), "id"));
+}
+
+static void update(const struct fixture *f, const char *backend)
+{
+	_cleanup_free_ char *id = id_on(f, backend);
+
+	json_decref(call(f, "update_share_replica", "{s:s}", "replica", id));
+	expect(f, backend, "available", "in_sync");
+}
+
+static void promote(const struct fixture *f, const char *backend)
+{
+	_cleanup_free_ char *id = id_on(f, backend);
+	_cleanup_json_ json_t *s = call(f, "promote_share_replica", "{s:s}", "replica", id);
+
+	ck_assert_str_eq(str_at(s, "backend"), backend);
+	ck_assert_str_eq(str_at(s, "status"), "available");
+	expect(f, backend, "available", "active");
+}
+
+static void drop(const struct fixture *f, const char *backend)
+{
+	_cleanup_free_ char *id = id_on(f, backend);
+
+	json_decref(call(f, "delete_share_replica", "{s:s}", "replica", id));
+}
+
+/* ---- what is there ---- */
+
+static void put(const struct fixture *f, const char *path, const char *text)
+{
+	write_file(fixture_path(f, "%s", path), text);
+}
+
+static void has(const struct fixture *f, const char *path, const char *text)
+{
+	_cleanup_free_ char *there = read_text(fixture_path(f, "%s", path));
+
+	ck_assert_msg(there && strcmp(there, text) == 0, "%s holds %s, not %s", path, there ? there : "nothing", text);
+}
+
+static bool can_write(const struct fixture *f, const char *path)
+{
+	return shell(NULL, "{ echo x >%s/%s/probe; } 2>/dev/null && rm %s/%s/probe", f->dir, path, f->dir, path) == 0;
+}
+
+static bool fits(const struct fixture *f, const char *path, int mib)
+{
+	return shell(NULL,
+		     "cd %s/%s && dd if=/dev/zero of=filler bs=1M count=%d 2>/dev/null && sync -f filler; r=$?; rm -f "
+		     "filler; exit $r",
+		     f->dir, path, mib) == 0;
+}
+
+static long number_of(const struct fixture *f, const char *command)
+{
+	_cleanup_free_ char *out = NULL;
+
+	ck_assert_msg(shell(&out, "cd %s && %s", f->dir, command) == 0, "%s", command);
+	return strtol(out, NULL, 10);
+}
+
+static int subvolumes(const struct fixture *f, const char *backend)
+{
+	_cleanup_free_ char *command = xasprintf("btrfs subvolume list %s | wc -l", backend);
+
+	return (int)number_of(f, command);
+}
+
+/* How many bytes went over since it was asked last; -1: there was no transfer. `ret_whole`: the last one was whole. */
+static long sent(const struct fixture *f, bool *ret_whole)
+{
+	static const char transfers[] = "transfers";
+	_cleanup_free_ char *text = read_text(fixture_path(f, transfers));
+	long n = -1;
+
+	for (const char *p = text; p && (p = strstr(p, "\"sent_bytes\":")); p++)
+		n = (n < 0 ? 0 : n) + strtol(p + strlen("\"sent_bytes\":"), NULL, 10);
+	if (ret_whole)
+		*ret_whole = text && strstr(text, "data - ") != NULL;
+	unlink(fixture_path(f, transfers));
+	return n;
+}
+
+static void no_rest(const struct fixture *f)
+{
+	_cleanup_json_ json_t *orphans = call(f, "list_orphans", NULL);
+
+	ck_assert_uint_eq(json_array_size(at(orphans, "orphans")), 0);
+	in_dir(f, "for x in a b c; do ! [ -d $x/.sharesd ] || [ -z \"$(ls $x/.sharesd/staging $x/.sharesd/trash | "
+		  "grep -v :$)\" ]; done");
+}
+
+/* ---- the data ---- */
+
+START_TEST(whole_first_then_the_difference)
+{
+	struct fixture *f = start("whole_first_then_the_difference");
+	bool whole;
+	long n;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	json_decref(
+		call(f, "allow_access", "{s:s,s:s,s:s}", "share", "s", "access_type", "user", "access_to", "nobody"));
+	in_dir(f, "head -c 10M /dev/urandom >a/s/data/big && mkdir a/s/data/d && chown nobody a/s/data && chmod 750 "
+		  "a/s/data && setfattr -n user.x -v y a/s/data/big");
+	put(f, "a/s/data/d/f", "one");
+	replicate(f, "b");
+	expect(f, "b", "available", "in_sync");
+	ck_assert_int_gt(sent(f, &whole), 10 * MIB);
+	ck_assert(whole);
+	in_dir(f, "cmp a/s/data/big b/s/data/big && getfattr -n user.x b/s/data/big >/dev/null && "
+		  "[ \"$(stat -c %U%a b/s/data)\" = nobody750 ]");
+	has(f, "b/s/data/d/f", "one");
+	/* It is there to be read, by those who have a rule; nobody changes it. */
+	ck_assert_int_eq(shell(NULL, "setpriv --reuid=nobody --clear-groups cat %s/b/s/data/d/f >/dev/null", f->dir),
+			 0);
+	ck_assert_int_ne(shell(NULL, "setpriv --reuid=games --clear-groups cat %s/b/s/data/d/f 2>/dev/null", f->dir),
+			 0);
+	ck_assert(!can_write(f, "b/s/data"));
+	/* Nothing is new but that it was read. */
+	update(f, "b");
+	sent(f, NULL);
+	update(f, "b");
+	ck_assert_int_eq(sent(f, NULL), -1);
+	put(f, "a/s/data/d/f", "two");
+	in_dir(f, "head -c 100k /dev/urandom | dd of=a/s/data/big conv=notrunc bs=100k seek=20 2>/dev/null && "
+		  "mv a/s/data/d a/s/data/e");
+	update(f, "b");
+	n = sent(f, &whole);
+	ck_assert(!whole);
+	ck_assert_int_ge(n, 100 << 10);
+	ck_assert_int_lt(n, 200 << 10);
+	in_dir(f, "cmp a/s/data/big b/s/data/big && ! [ -e b/s/data/d ]");
+	has(f, "b/s/data/e/f", "two");
+	ck_assert(!can_write(f, "b/s/data"));
+	/* On each side one is kept for the next time. */
+	ck_assert_int_eq(subvolumes(f, "a"), 2);
+	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	no_rest(f);
+	drop(f, "b");
+	ck_assert_int_eq(subvolumes(f, "a"), 1);
+	ck_assert_int_eq(subvolumes(f, "b"), 0);
+	in_dir(f, "! [ -e b/s ]");
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+START_TEST(what_is_cut_off)
+{
+	struct fixture *f = start("what_is_cut_off");
+	_cleanup_free_ char *b = NULL;
+	bool whole;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	in_dir(f, "head -c 10M /dev/urandom >a/s/data/big");
+	put(f, "cut", "");
+	json_decref(call_error(f, "driver_failed", "create_share_replica", "{s:s,s:s}", "share", "s", "backend", "b"));
+	ck_assert_int_eq(subvolumes(f, "a"), 1);
+	ck_assert_int_eq(subvolumes(f, "b"), 0);
+	no_rest(f);
+	drop(f, "b");
+	unlink(fixture_path(f, "cut"));
+	replicate(f, "b");
+	b = id_on(f, "b");
+	sent(f, NULL);
+	/* A difference that breaks off leaves the replica as it was. */
+	in_dir(f, "head -c 8M /dev/urandom >a/s/data/more");
+	put(f, "cut", "");
+	json_decref(call_error(f, "driver_failed", "update_share_replica", "{s:s}", "replica", b));
+	expect(f, "b", "error", "error");
+	in_dir(f, "cmp a/s/data/big b/s/data/big && ! [ -e b/s/data/more ]");
+	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	/* The daemon goes down in the middle of another. */
+	put(f, "hold", "");
+	{
+		struct client *c = client_new(f);
+
+		client_send_request(c, "update_share_replica", jsonx_pack("{s:s}", "replica", b));
+		while (number_of(f, "ls -d b/.sharesd/staging/*/data 2>/dev/null | wc -l") == 0)
+			nap(0.01);
+		client_may_be_cut(c);
+		fixture_kill(f);
+		client_free(c);
+	}
+	unlink(fixture_path(f, "hold"));
+	unlink(fixture_path(f, "cut"));
+	fixture_start(f, NULL, (uid_t)-1);
+	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	sent(f, NULL);
+	update(f, "b");
+	ck_assert_int_ge(sent(f, &whole), 8 * MIB);
+	ck_assert(!whole);
+	in_dir(f, "cmp a/s/data/more b/s/data/more");
+	ck_assert_int_eq(subvolumes(f, "a"), 2);
+	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	no_rest(f);
+	/* Without a pair all goes over again. */
+	in_dir(f, "btrfs property set $(echo a/.sharesd/replicas/*/*/data) ro false && "
+		  "btrfs subvolume delete a/.sharesd/replicas/*/*/data >/dev/null");
+	update(f, "b");
+	ck_assert_int_ge(sent(f, &whole), 18 * MIB);
+	ck_assert(whole);
+	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+/* ---- promotion ---- */
+
+START_TEST(there_and_back)
+{
+	struct fixture *f = start("there_and_back");
+	bool whole;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	json_decref(
+		call(f, "allow_access", "{s:s,s:s,s:s}", "share", "s", "access_type", "user", "access_to", "nobody"));
+	in_dir(f, "head -c 10M /dev/urandom >a/s/data/big");
+	replicate(f, "b");
+	/* What was written since goes over first. */
+	put(f, "a/s/data/f", "last");
+	sent(f, NULL);
+	promote(f, "b");
+	ck_assert_int_lt(sent(f, &whole), MIB);
+	ck_assert(!whole);
+	expect(f, "a", "available", "out_of_sync");
+	has(f, "b/s/data/f", "last");
+	ck_assert(can_write(f, "b/s/data"));
+	ck_assert(!can_write(f, "a/s/data"));
+	/* It is held to its size. */
+	ck_assert(fits(f, "b/s/data", 40));
+	ck_assert(!fits(f, "b/s/data", 60));
+	put(f, "b/s/data/f", "new");
+	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "s", "size_bytes", 96 * MIB));
+	ck_assert(fits(f, "b/s/data", 60));
+	update(f, "a");
+	ck_assert_int_lt(sent(f, &whole), MIB);
+	ck_assert(!whole);
+	has(f, "a/s/data/f", "new");
+	ck_assert(!can_write(f, "a/s/data"));
+	ck_assert_int_eq(subvolumes(f, "a"), 2);
+	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	promote(f, "a");
+	sent(f, NULL);
+	has(f, "a/s/data/f", "new");
+	ck_assert(can_write(f, "a/s/data"));
+	ck_assert(fits(f, "a/s/data", 60));
+	update(f, "b");
+	ck_assert_int_lt(sent(f, &whole), MIB);
+	ck_assert(!whole);
+	in_dir(f, "cmp a/s/data/big b/s/data/big");
+	/* A third one, which has nothing in common with the second. */
+	replicate(f, "c");
+	promote(f, "c");
+	update(f, "b");
+	update(f, "a");
+	in_dir(f, "cmp c/s/data/big b/s/data/big && cmp c/s/data/big a/s/data/big");
+	no_rest(f);
+	drop(f, "a");
+	drop(f, "b");
+	json_decref(call(f, "delete_share_instance", "{s:s}", "share", "s"));
+	for (const char *const *name = (const char *const[]){ "a", "b", "c", NULL }; *name; name++)
+		ck_assert_int_eq(subvolumes(f, *name), 0);
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+START_TEST(the_disk_goes_away)
+{
+	struct fixture *f = start("the_disk_goes_away");
+	bool whole;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	in_dir(f, "head -c 10M /dev/urandom >a/s/data/big");
+	put(f, "a/s/data/f", "one");
+	replicate(f, "b");
+	put(f, "a/s/data/f", "never sent");
+	in_dir(f, "umount -l a");
+	promote(f, "b");
+	expect(f, "a", "available", "out_of_sync");
+	has(f, "b/s/data/f", "one");
+	put(f, "b/s/data/f", "two");
+	ck_assert(can_write(f, "b/s/data"));
+	mount_disk(f, "a");
+	json_decref(call(f, "init_host", "{s:s}", "backend", "a"));
+	sent(f, NULL);
+	/* What only it had is thrown away; only the difference to the common state comes back. */
+	update(f, "a");
+	ck_assert_int_lt(sent(f, &whole), MIB);
+	ck_assert(!whole);
+	has(f, "a/s/data/f", "two");
+	in_dir(f, "cmp a/s/data/big b/s/data/big");
+	ck_assert_int_eq(subvolumes(f, "a"), 2);
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+/* ---- snapshots ---- */
+
+static void snapshot(const struct fixture *f, const char *name)
+{
+	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", name));
+}
+
+/* The place of a snapshot's instance on a backend, relative to DIR. */
+static const char *place_of(const struct fixture *f, const char *ref, const char *backend, const char *file)
+{
+	static char place[8][256];
+	static unsigned next;
+	_cleanup_json_ json_t *s = NULL;
+	_cleanup_free_ char *replica = id_on(f, backend);
+	json_t *instance;
+	size_t i;
+
+	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", ref));
+	s = call(f, "get_snapshot", "{s:s}", "snapshot", ref);
+	json_array_foreach(at(s, "instances"), i, instance)
+		if (strcmp(str_at(instance, "instance_id"), replica) == 0) {
+			ck_assert_str_eq(str_at(instance, "status"), "available");
+			snprintf(place[++next % 8], 256, "%s/%s/data/%s", backend,
+				 str_at(instance, "provider_location"), file);
+			return place[next % 8];
+		}
+	ck_abort_msg("%s is not on %s", ref, backend);
+}
+
+START_TEST(snapshots_of_all)
+{
+	struct fixture *f = start("snapshots_of_all");
+	_cleanup_json_ json_t *s = NULL;
+	bool whole;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	in_dir(f, "head -c 10M /dev/urandom >a/s/data/big");
+	put(f, "a/s/data/f", "one");
+	snapshot(f, "first");
+	put(f, "a/s/data/f", "two");
+	/* What is there comes over with a new replica, and blocks are shared there too. */
+	replicate(f, "b");
+	ck_assert_int_lt(sent(f, NULL), 11 * MIB);
+	has(f, place_of(f, "s@first", "b", "f"), "one");
+	has(f, "b/s/data/f", "two");
+	snapshot(f, "second");
+	put(f, "a/s/data/f", "three");
+	s = call(f, "get_snapshot", "{s:s}", "snapshot", "s@second");
+	ck_assert_str_eq(str_at(s, "status"), "available");
+	ck_assert_str_eq(str_at(s, "instances.1.status"), "creating");
+	/* Not yet there. */
+	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@second"));
+	update(f, "b");
+	ck_assert_int_lt(sent(f, &whole), MIB);
+	ck_assert(!whole);
+	has(f, place_of(f, "s@second", "b", "f"), "two");
+	has(f, "b/s/data/f", "three");
+	no_rest(f);
+	/* After a promotion they are those of the share. */
+	promote(f, "b");
+	json_decref(call(f, "revert_to_snapshot", "{s:s}", "snapshot", "s@second"));
+	has(f, "b/s/data/f", "two");
+	json_decref(call(f, "create_share_instance", "{s:s,s:s}", "name", "copy", "snapshot", "s@first"));
+	has(f, "b/copy/data/f", "one");
+	ck_assert(can_write(f, "b/copy/data"));
+	update(f, "a");
+	has(f, "a/s/data/f", "two");
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@second"));
+	json_decref(call_error(f, "not_found", "get_snapshot", "{s:s}", "snapshot", "s@second"));
+	/* One that cannot be reached is asked later. */
+	in_dir(f, "umount -l a");
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@first"));
+	ck_assert_int_eq(subvolumes(f, "b"), 3);
+	mount_disk(f, "a");
+	json_decref(call(f, "init_host", "{s:s}", "backend", "a"));
+	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@first"));
+	json_decref(call_error(f, "not_found", "get_snapshot", "{s:s}", "snapshot", "s@first"));
+	ck_assert_int_eq(subvolumes(f, "a"), 2);
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("replica_btrfs");
+	TCase *tc = tcase_create("replicas");
+	SRunner *runner;
+	int failed;
+
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 0);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, whole_first_then_the_difference);
+	tcase_add_test(tc, what_is_cut_off);
+	tcase_add_test(tc, there_and_back);
+	tcase_add_test(tc, the_disk_goes_away);
+	tcase_add_test(tc, snapshots_of_all);
+	suite_add_tcase(s, tc);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
