@@ -93,7 +93,7 @@ COVERING := test_base_jsonx test_base_text test_conf test_conf_syntax test_conf_
             test_store_values test_hooks_exec test_hooks_coproc test_hooks_runner test_socket test_socket_calls
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo demo-nfs test asan tsan fuzz test-upstream lint golden format bench bench-hooks bench-exports soak soak-hooks install install-built \
+.PHONY: help all deps demo demo-nfs test asan tsan fuzz test-upstream lint golden format bench bench-hooks bench-exports bench-replicas soak soak-hooks install install-built \
 	uninstall clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
@@ -174,6 +174,10 @@ SHARES ?= 200
 bench-exports: deps ## shares on btrfs over NFS, beside the same work done with bare tools (root)
 	+@$(SUB) all
 	@/usr/bin/python3 tests/bench/bench_exports.py $(O) $(SHARES)
+
+bench-replicas: deps ## a replica of 1 GiB in 10,000 files, beside bare btrfs send and rsync (root)
+	+@$(SUB) all
+	@/usr/bin/python3 tests/bench/bench_replicas.py $(O)
 
 N ?= 100000
 soak: deps ## N=100000 mixed calls with kills, reloads and rude clients, and what came of them (root)
