@@ -244,15 +244,25 @@ static int find_parent(const struct local_transfer *t, const char *sent, char **
 
 /* ---- sending ---- */
 
-static bool has_news(const struct local_transfer *t)
+/* Is what was sent last all that there is? To be asked after a snapshot, which alone brings what was written, and is in
+ * memory yet, into the trees that are looked at. */
+static bool is_unchanged(const struct local_transfer *t)
 {
 	const char *share_id = t->call->share->share_id;
 	struct btrfs_volume_info sent, received, now;
 	_cleanup_close_ int data = local_object_open_data(t->source, NULL);
 
-	return data < 0 || btrfs_volume_commit(data) < 0 || look_at_kept(t->from, share_id, t->id, &sent) < 0 ||
-	       look_at_kept(t->to, share_id, t->id, &received) < 0 || !is_pair(&sent, &received) ||
-	       btrfs_volume_look(data, t->source->location, &now, NULL) < 0 || now.changed > sent.made;
+	return data >= 0 && btrfs_volume_commit(data) == 0 && look_at_kept(t->from, share_id, t->id, &sent) == 0 &&
+	       look_at_kept(t->to, share_id, t->id, &received) == 0 && is_pair(&sent, &received) &&
+	       btrfs_volume_look(data, t->source->location, &now, NULL) == 0 && now.changed <= sent.made;
+}
+
+static int drop_next(const struct local_transfer *t, struct error *e)
+{
+	_cleanup_close_ int pairs = open_pairs(t->from, t->call->share->share_id, e);
+	_cleanup_free_ char *next = next_of(t->id);
+
+	return pairs < 0 ? pairs : local_trash(t->from, pairs, next, 0, t->id, t->call->id, e);
 }
 
 /* What the sent subvolume is at the source, relative to its root. */
@@ -280,6 +290,8 @@ static int prepare(const struct local_transfer *t, char ***ret_argv, struct erro
 
 	if (!t->snapshot && (n = make_next(t, e)) < 0)
 		return n;
+	if (!t->snapshot && is_unchanged(t))
+		return (n = drop_next(t, e)) < 0 ? n : 1;
 	if ((n = unlimit(t->from, sent, e)) < 0 || (n = find_parent(t, sent, &parent, e)) < 0)
 		return n;
 	staging = xasprintf(LOCAL_META "/staging/%s", t->id);
@@ -387,7 +399,6 @@ static int hold(const struct local_root *r, int data, bool read_only, struct err
 }
 
 const struct local_replication btrfs_replication = {
-	.has_news = has_news,
 	.prepare = prepare,
 	.keep = keep,
 	.stage = stage,

@@ -65,7 +65,8 @@ int btrfs_volume_look(int fd, const char *what, struct btrfs_volume_info *ret, s
 	memcpy(ret->uuid, info.uuid, sizeof ret->uuid);
 	memcpy(ret->parent, info.parent_uuid, sizeof ret->parent);
 	memcpy(ret->received, info.received_uuid, sizeof ret->received);
-	ret->changed = info.generation;
+	/* The generation also grows when a snapshot is made of it. */
+	ret->changed = info.ctransid;
 	ret->made = info.otransid;
 	ret->read_only = btrfs_volume_is_read_only(fd);
 	return 0;

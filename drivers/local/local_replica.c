@@ -251,6 +251,7 @@ static struct local_transfer transfer_of(const struct task *t)
 
 static local_finish transferred;
 
+/* 1: there is nothing to bring. */
 static int begin(const struct task *t, const struct local_transfer *x, struct driver_result *ret, struct error *e)
 {
 	_cleanup_close_ int staging = -1;
@@ -258,7 +259,7 @@ static int begin(const struct task *t, const struct local_transfer *x, struct dr
 	int n;
 
 	if ((n = local_staging_make(&t->r, x->id, &staging, e)) < 0 ||
-	    (n = replication_of(&t->r)->prepare(x, &argv, e)) < 0)
+	    (n = replication_of(&t->r)->prepare(x, &argv, e)) != 0)
 		return n;
 	ret->work = local_work_transfer(&t->r, x->id, argv, t->purpose, transferred);
 	return 0;
@@ -269,7 +270,7 @@ static int go_on(struct task *t, struct driver_result *ret, struct error *e)
 {
 	_cleanup_object_ struct local_object snapshot = LOCAL_OBJECT_INIT;
 	struct local_transfer x = transfer_of(t);
-	const struct local_replication *how = replication_of(&t->r);
+	int n;
 
 	x.snapshot = local_replicated_snapshot_next(&t->r, &t->source.r, t->call, t->active->id, &snapshot);
 	if (x.snapshot) {
@@ -277,9 +278,11 @@ static int go_on(struct task *t, struct driver_result *ret, struct error *e)
 		x.id = x.snapshot->id;
 		return begin(t, &x, ret, e);
 	}
-	if (t->purpose == TO_UPDATE && how->has_news && !how->has_news(&x))
-		return end(t, false, ret, e);
-	return begin(t, &x, ret, e);
+	n = begin(t, &x, ret, e);
+	if (n != 1)
+		return n;
+	t->source.r.b->storage->purge(&t->source.r, ret);
+	return end(t, true, ret, e);
 }
 
 /* One transfer has ended well. */

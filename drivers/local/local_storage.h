@@ -26,10 +26,8 @@ struct local_transfer {
 struct local_replication {
 	/* The data of a replica are brought into its own place, where it has one already, rather than to staging. */
 	bool in_place;
-	/* Would something come over? NULL: it cannot tell. */
-	bool (*has_news)(const struct local_transfer *t);
 	/* All that is before the transfer itself, which is long work. The staging directory is there. `*ret_argv`:
-	 * the program, as in driver_work. */
+	 * the program, as in driver_work. 1: the replica has it all already. */
 	int (*prepare)(const struct local_transfer *t, char ***ret_argv, struct error *e);
 	/* The transfer came to its end: makes sure that it is whole, and keeps of it what the next one needs. What it
 	 * does not keep stays in staging. */
