@@ -4,6 +4,7 @@
 #include "base/contain.h"
 #include "base/mem.h"
 #include "base/process_private.h"
+#include "base/stray.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -157,13 +158,26 @@ static const char **helper_argv(const struct process_spec *spec)
 	return argv;
 }
 
+static const char **marked_env(const struct process_spec *spec, const char *mark)
+{
+	size_t n = 0;
+	const char **env;
+
+	while (spec->env && spec->env[n])
+		n++;
+	env = xcalloc(n + 2, sizeof(*env));
+	if (n > 0)
+		memcpy(env, spec->env, n * sizeof(*env));
+	env[n] = mark;
+	return env;
+}
+
 /* Returns 0 or an errno, as posix_spawn does. A session of its own: what ends the daemon's whole process group must
  * leave the helper to clear up. */
-static int spawn(const struct process_spec *spec, const struct ends *theirs, pid_t *ret)
+static int spawn(const struct process_spec *spec, const struct ends *theirs, const char *mark, pid_t *ret)
 {
-	static const char *const no_env[] = { NULL };
 	_cleanup_free_ const char **argv = helper_argv(spec);
-	const char *const *env = spec->env ? spec->env : no_env;
+	_cleanup_free_ const char **env = marked_env(spec, mark);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t all, none;
@@ -193,7 +207,10 @@ static int spawn_helper(struct process *p, const struct process_spec *spec, stru
 	r = make_channels(p, &theirs);
 	if (r < 0)
 		return error_errno(e, -r, "cannot make the pipes to run %s", spec->argv[0]);
-	r = spawn(spec, &theirs, &p->helper);
+	r = stray_mark(p->mark);
+	if (r < 0)
+		return error_errno(e, -r, "cannot run %s, for there are no random numbers", spec->argv[0]);
+	r = spawn(spec, &theirs, p->mark, &p->helper);
 	if (r != 0) {
 		p->helper = 0;
 		return error_errno(e, r, "cannot run %s, for its helper %s cannot be started", spec->argv[0],
@@ -322,10 +339,19 @@ void process_listen(struct process *p)
 		close(take_fd(p->control));
 }
 
+/* The helper was killed, and the program with it: nobody else ends what is left of both, in whatever session. */
+static void end_strays(const struct process *p)
+{
+	if (p->program > 1)
+		kill(-p->program, SIGKILL);
+	stray_kill(p->mark, PROCESS_KILL_LIMIT);
+}
+
 /* The helper has ended, or is about to. */
 static void reap_helper(struct process *p)
 {
 	siginfo_t info = { 0 };
+	bool killed;
 
 	if (p->helper == 0)
 		return;
@@ -333,11 +359,11 @@ static void reap_helper(struct process *p)
 		continue;
 	p->helper = 0;
 	process_listen(p);
-	if (p->ended && info.si_code != CLD_KILLED && info.si_code != CLD_DUMPED)
+	killed = info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
+	if (p->ended && !killed)
 		return;
-	/* The helper was killed, and the program with it. Nobody else ends what is left of its group. */
-	if (p->program > 1)
-		kill(-p->program, SIGKILL);
+	if (killed || p->program > 1)
+		end_strays(p);
 	if (!p->ended)
 		p->status = SIGKILL;
 	p->ended = true;

@@ -1,8 +1,9 @@
 /* The one place that starts programs (those that outlive us: base/process_launch.h). Each runs below a small helper
  * (sharesd-contain) which is the subreaper of its tree: at the program's end, at the time limit, on process_kill and
  * when the daemon dies, everything below is killed until no child is left, whatever session or group it moved to. The
- * program gets a session of its own, an empty signal mask, only the environment given, and descriptors 0, 1, 2. Any
- * thread; one process object in one thread at a time. */
+ * program gets a session of its own, an empty signal mask, only the environment given and SHARESD_RUN, and descriptors
+ * 0, 1, 2. SHARESD_RUN is of this run alone: should the helper be killed, all who have it are. Any thread; one process
+ * object in one thread at a time. */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
@@ -14,7 +15,7 @@
 
 struct process_spec {
 	const char *const *argv; /* argv[0] is an absolute path */
-	const char *const *env;  /* "NAME=value" .. NULL: the whole environment */
+	const char *const *env;  /* "NAME=value" .. NULL: the whole environment, but for SHARESD_RUN */
 	const char *user;        /* name or number to run as, or NULL */
 	const void *input;       /* process_run: written to standard input, then closed; the program need not read it */
 	size_t input_len;
@@ -38,6 +39,9 @@ void process_set_helper(const char *path);
 const char *process_helper(void);
 /* Another program of ours, which lies beside it: owned by the caller. */
 char *process_beside_helper(const char *name);
+
+/* What holds a program and its children together, as it is told to users: "subreaper". */
+#define PROCESS_CONTAINMENT "subreaper"
 
 /* Runs to the end. 0 whatever the program's own fate; negative when it could not be started (ENOENT, EACCES, ..), with
  * `e` saying what and where. `ret` is filled on 0 and freed by the caller. */

@@ -3,6 +3,7 @@
 #define BASE_PROCESS_PRIVATE_H
 
 #include "base/process.h"
+#include "base/stray.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -16,8 +17,9 @@ struct process {
 	int pidfd;     /* of the helper */
 	int control;   /* see base/contain.h; -1 once the helper has hung up */
 	int in, out, err;
-	bool ended; /* `status` is known; what the program left may still be dying */
-	int status; /* wait status */
+	bool ended;                 /* `status` is known; what the program left may still be dying */
+	int status;                 /* wait status */
+	char mark[STRAY_MARK_SIZE]; /* in the environment of all that comes of it */
 	double started;
 };
 

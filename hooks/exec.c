@@ -212,6 +212,7 @@ static void exec_describe(void *hook, json_t *object)
 	const struct exec *x = hook;
 	json_object_set_new(object, "timeout", json_real(x->timeout));
 	json_object_set_new(object, "user", jsonx_string(x->user));
+	json_object_set_new(object, "containment", json_string(PROCESS_CONTAINMENT));
 }
 
 const struct hook_ops hook_exec = {

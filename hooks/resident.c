@@ -324,6 +324,7 @@ void resident_describe(const struct resident *p, json_t *object)
 {
 	json_object_set_new(object, "timeout", json_real(p->spec->timeout));
 	json_object_set_new(object, "user", jsonx_string(p->spec->user));
+	json_object_set_new(object, "containment", json_string(PROCESS_CONTAINMENT));
 	json_object_set_new(object, "state", json_string(p->dialog ? "running" : "stopped"));
 	json_object_set_new(object, "pid", p->dialog ? json_integer(dialog_pid(p->dialog)) : json_null());
 	json_object_set_new(object, "starts", json_integer((json_int_t)p->starts));

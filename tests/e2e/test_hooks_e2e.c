@@ -927,7 +927,8 @@ START_TEST(test_figures)
 	}
 	h = hook_shown(f, "media", "h");
 	has_members(h,
-		    "backend name entry module phases enabled methods on_error timeout user state timeouts_in_row "
+		    "backend name entry module phases enabled methods on_error timeout user containment state "
+		    "timeouts_in_row "
 		    "left_out_until calls calls_left_out failures suppressed_failures timeouts vetoes "
 		    "duration_ms last_error dropped_ticks",
 		    "the hook");

@@ -249,7 +249,7 @@ START_TEST(what_the_program_finds)
 	ck_assert_str_eq(r.errors, "");
 	ck_assert_str_eq(r.output, "argument: x y\nargument: \n"
 				   "descriptor: 0\ndescriptor: 1\ndescriptor: 2\n"
-				   "environment: PATH=/usr/bin:/bin\nenvironment: A=b\n"
+				   "environment: PATH=/usr/bin:/bin\nenvironment: A=b\nenvironment: SHARESD_RUN of 32\n"
 				   "own session: 1\nblocked: 0\nignored: 0\numask: 22\ndirectory: /\n");
 }
 END_TEST
@@ -262,8 +262,8 @@ START_TEST(no_environment_is_an_empty_one)
 	spec.env = NULL;
 	ck_assert_int_eq(process_run(&spec, &r, NULL), 0);
 	ck_assert_int_eq(r.exit_code, 0);
-	ck_assert_ptr_null(strstr(r.output, "environment"));
-	ck_assert_ptr_nonnull(strstr(r.output, "own session: 1"));
+	ck_assert_ptr_nonnull(strstr(r.output, "environment: SHARESD_RUN of 32\nown session: 1"));
+	ck_assert_ptr_null(strstr(r.output, "environment: PATH"));
 }
 END_TEST
 
@@ -525,8 +525,12 @@ static int probe(int argc, char **argv)
 	for (int fd = 0; fd < 1024; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
 			printf("descriptor: %d\n", fd);
+	/* The value is another for each run. */
 	for (char **p = environ; *p; p++)
-		printf("environment: %s\n", *p);
+		if (strncmp(*p, "SHARESD_RUN=", 12) == 0)
+			printf("environment: SHARESD_RUN of %zu\n", strspn(*p + 12, "0123456789abcdef"));
+		else
+			printf("environment: %s\n", *p);
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	for (int i = 1; i < NSIG; i++) {
 		struct sigaction sa;

@@ -69,6 +69,7 @@ static const struct {
 	{ "exit 3", NULL, "exit status 3" },
 	{ "echo first >&2; echo 'no ticket  ' >&2; exit 1", NULL, "exit status 1: no ticket" },
 	{ "kill -9 $$", NULL, "signal 9 (Killed)" },
+	{ "head -c 1G /dev/zero", NULL, "more than 1 MiB of output and killed" },
 	{ "yes", NULL, "more than 1 MiB of output and killed" },
 	{ "echo '{\"half\":1'; exit 1", NULL, "exit status 1" },
 };
@@ -260,6 +261,57 @@ START_TEST(test_leftover_children_are_killed)
 		0);
 	ck_assert(now() - start < 10);
 	ck_assert(!alive("child"));
+}
+END_TEST
+
+/* Nothing is left, not even where it killed who answers for its children. */
+START_TEST(test_kills_its_helper)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	double start = now();
+
+	ck_assert_int_lt(run_script(text("cd %s; setsid sh -c 'echo $$ >child; exec sleep 60' & "
+					 "until [ -s child ]; do sleep 0.01; done; kill -9 $PPID; sleep 60",
+					 dir),
+				    HOOK_PRE, "", NULL, NULL, &e),
+			 0);
+	ck_assert(now() - start < 15);
+	ck_assert_msg(strstr(e.message, "signal 9 (Killed)") != NULL, "%s", e.message);
+	for (int i = 0; i < 1000 && alive("child"); i++)
+		sleep_ms(10);
+	ck_assert(!alive("child"));
+}
+END_TEST
+
+START_TEST(test_ignores_signals)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	double start = now();
+
+	ck_assert_int_lt(run_script(text("cd %s; trap '' TERM INT HUP QUIT; echo $$ >self; sleep 60", dir), HOOK_PRE,
+				    "exec_timeout = 0.5\n", NULL, NULL, &e),
+			 0);
+	ck_assert(now() - start < 10);
+	ck_assert_msg(strstr(e.message, "no end within 0.5 s and killed") != NULL, "%s", e.message);
+	ck_assert(!alive("self"));
+}
+END_TEST
+
+/* Its children hold the pipe that the answer came through. */
+START_TEST(test_children_hold_the_pipe)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	_cleanup_json_ json_t *results = NULL;
+	double start = now();
+
+	ck_assert_int_eq(run_script(text("cd %s; (setsid sleep 60 & echo $! >child); sleep 60 & echo $! >self; "
+					 "echo '{\"driver_action_results\":{\"n\":7}}'",
+					 dir),
+				    HOOK_POST, "", &results, NULL, &e),
+			 0);
+	ck_assert(now() - start < 10);
+	ck_assert_int_eq(jsonx_int(results, "n"), 7);
+	ck_assert(!alive("child") && !alive("self"));
 }
 END_TEST
 
@@ -484,6 +536,9 @@ int main(void)
 	tcase_add_test(tc, test_timeout);
 	tcase_add_test(tc, test_timeout_of_section);
 	tcase_add_test(tc, test_leftover_children_are_killed);
+	tcase_add_test(tc, test_kills_its_helper);
+	tcase_add_test(tc, test_ignores_signals);
+	tcase_add_test(tc, test_children_hold_the_pipe);
 	tcase_add_test(tc, test_large_event);
 	tcase_add_test(tc, test_program_is_looked_at_before_each_run);
 	tcase_add_test(tc, test_directory);

@@ -143,6 +143,7 @@ START_TEST(test_what_it_sees)
 	_cleanup_json_ json_t *shown = described(set);
 	ck_assert_str_eq(jsonx_str(shown, "module"), "python");
 	ck_assert_str_eq(jsonx_str(shown, "state"), "running");
+	ck_assert_str_eq(jsonx_str(shown, "containment"), "subreaper");
 	ck_assert_int_eq(jsonx_int(shown, "starts"), 1);
 	pid_t pid = (pid_t)jsonx_int(shown, "pid");
 	hook_set_free(set);

@@ -125,7 +125,7 @@ START_TEST(test_describe)
 		"{\"backend\":\"media\",\"name\":\"policy\",\"entry\":\"exec:/etc/policy\",\"module\":\"exec\","
 		"\"phases\":[\"pre\"],\"enabled\":{\"pre\":true,\"post\":false,\"periodic\":false,\"error\":false},"
 		"\"methods\":[\"extend_share\"],\"on_error\":\"ignore\",\"timeout\":5.0,\"user\":null,"
-		"\"state\":\"ready\",\"timeouts_in_row\":0,\"left_out_until\":null}",
+		"\"containment\":\"subreaper\",\"state\":\"ready\",\"timeouts_in_row\":0,\"left_out_until\":null}",
 		0, NULL);
 
 	ck_assert(json_equal(policy, expected));
@@ -135,6 +135,9 @@ START_TEST(test_describe)
 	ck_assert(json_is_null(json_object_get(journal, "timeout")));
 	ck_assert_str_eq(jsonx_str(coproc, "state"), "running");
 	ck_assert_int_gt(jsonx_int(coproc, "pid"), 1);
+	ck_assert_str_eq(jsonx_str(coproc, "containment"), "subreaper");
+	/* It runs no program. */
+	ck_assert_ptr_null(json_object_get(journal, "containment"));
 	ck_assert_str_eq(jsonx_str(shared, "module"), "shared");
 	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(shared, "phases"), 0)), "post");
 	/* It has nothing to do in pre. */
