@@ -321,7 +321,7 @@ $(PYTESTS): $(O)/tests/%: tests/python/%
 	@mkdir -p $(@D)
 	@install -m 0755 $< $@
 $(O)/tests/bench/bench: $(O)/tests/bench/bench_place.o
-$(O)/tests/bench/bench_hooks: $(O)/tests/bench/bench_place.o $(O)/tests/bench/bench_bare.o
+$(O)/tests/bench/bench_hooks: $(addprefix $(O)/tests/bench/,bench_place.o bench_bare.o bench_works.o)
 $(O)/tests/bench/bench_hooks: MORE_LIBS = $(HTTP_LIBS)
 $(O)/tests/bench/%: $(O)/tests/bench/%.o
 	@echo "  LD $@"

@@ -3,282 +3,28 @@
  *
  *	bench_hooks DIRECTORY [ROUNDS [TURNS]]      where the programs are; the files lie below it while it runs
  *
- * One daemon, with a backend for each module, phase and number of hooks, and one without hooks. The call is
- *update_access on a share without rules: every part of a call, and next to nothing to do. The store lies in memory, so
- *that no disk drowns the hooks. The bare work and the same call of the backends are timed in turns, a few at a time,
- *for what a call leaves to be done meets the next one. What a hook costs is the median of its calls, less that of the
- *calls without hooks, by the number of hooks. The daemon's own figures of hooks are whole milliseconds, too coarse for
- *this. */
-#include "tests/bench/bench_bare.h"
+ * One daemon, with a backend for each module, phase and number of hooks, and one without hooks. The call is the method
+ * update_access on a share without rules: every part of a call, and next to nothing to do. The store lies in memory,
+ * so that no disk drowns the hooks. The bare work and the same call of the backends are timed in turns, a few at a
+ * time, for what a call leaves to be done meets the next one. What a hook costs is the median of its calls, less that
+ * of the calls without hooks, by the number of hooks. The daemon's own figures of hooks are whole milliseconds, too
+ * coarse for this. */
 #include "tests/bench/bench_place.h"
+#include "tests/bench/bench_works.h"
 
-#include "hooks/hook.h"
-
-#include <arpa/inet.h>
-#include <dlfcn.h>
-#include <errno.h>
-#include <sched.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define METHOD  "update_access"
-#define JOURNAL "/run/systemd/journal/socket"
-
-enum { ROUNDS_MAX = 99, TURNS_MAX = 10000, FEW = 1, MANY = 3, AT_A_TIME = 4, INDIRECT_CALLS = 1000, EVENT_MAX = 65536 };
-enum { PRE, POST, PHASES };
-static const char *const phase_names[PHASES] = { "pre", "post" };
-static const unsigned counts[] = { FEW, MANY };
-enum { COUNTS = sizeof counts / sizeof *counts };
-
-/* An event as a hook gets it, and as a line for a process that answers lines. */
-static struct {
-	char text[EVENT_MAX], line[EVENT_MAX + 16];
-	size_t len, line_len;
-} events[PHASES];
-
-struct work {
-	const char *name; /* of its backends, which are NAME-PHASE-COUNT */
-	const char *title, *bare;
-	size_t turns; /* in a round */
-	size_t times; /* that the bare work is done in a turn; 0: AT_A_TIME */
-	void (*do_bare)(int phase);
-	char entry[8192];
-	bool left_out;
-	/* Seconds, by round. */
-	double floor[PHASES][ROUNDS_MAX], cost[PHASES][COUNTS][ROUNDS_MAX];
-};
+enum { TURNS_MAX = 10000, AT_A_TIME = 4 };
+static const unsigned counts[COUNTS] = { 1, 3 };
 
 static const char *build;
 static size_t rounds = 9, turns;
 static struct wire *wire;
-static struct talk *program, *python;
-static struct web *tcp, *local;
-static const struct hook_ops *noop;
-
-/* ---- the bare works ---- */
-
-static void run_program(int phase)
-{
-	const char *argv[] = { place_path("bench_program"), phase_names[phase], METHOD, NULL };
-
-	bare_run(argv, events[phase].text, events[phase].len);
-}
-
-static void ask_program(int phase)
-{
-	talk_once(program, events[phase].line, events[phase].line_len);
-}
-
-static void ask_python(int phase)
-{
-	talk_once(python, events[phase].line, events[phase].line_len);
-}
-
-static void post_tcp(int phase)
-{
-	web_post(tcp, events[phase].text, events[phase].len);
-}
-
-static void post_unix(int phase)
-{
-	web_post(local, events[phase].text, events[phase].len);
-}
-
-static void send_datagram(int phase)
-{
-	bare_datagram(JOURNAL, events[phase].text, events[phase].len);
-}
-
-static void call_indirectly(int phase)
-{
-	static const struct hook_event event;
-	json_t *returned = NULL;
-	int (*volatile call)(void *, const struct hook_event *, json_t **, struct error *) =
-		phase == PRE ? noop->execute_pre_hook : noop->execute_post_hook;
-
-	call(NULL, &event, &returned, NULL);
-}
-
-static struct work works[] = {
-	{ .name = "so",
-	  .title = "shared object",
-	  .bare = "an indirect call",
-	  .turns = 200,
-	  .times = INDIRECT_CALLS,
-	  .do_bare = call_indirectly },
-	{ .name = "journal", .title = "journal", .bare = "a datagram", .turns = 100, .do_bare = send_datagram },
-	{ .name = "coproc", .title = "coproc", .bare = "a line there and back", .turns = 50, .do_bare = ask_program },
-	{ .name = "python",
-	  .title = "python",
-	  .bare = "the same, a loop in Python",
-	  .turns = 50,
-	  .do_bare = ask_python },
-	{ .name = "unix", .title = "webhook, Unix socket", .bare = "a request", .turns = 50, .do_bare = post_unix },
-	{ .name = "tcp", .title = "webhook, TCP", .bare = "a request", .turns = 50, .do_bare = post_tcp },
-	{ .name = "exec",
-	  .title = "exec, a program",
-	  .bare = "spawn, pipes, wait",
-	  .turns = 8,
-	  .do_bare = run_program },
-	{ .name = "dir",
-	  .title = "exec, a directory",
-	  .bare = "spawn, pipes, wait",
-	  .turns = 8,
-	  .do_bare = run_program },
-};
-enum { WORKS = sizeof works / sizeof *works };
-
-static struct work *work(const char *name)
-{
-	for (size_t i = 0; i < WORKS; i++)
-		if (strcmp(works[i].name, name) == 0)
-			return &works[i];
-	give_up("there is no work \"%s\"", name);
-}
-
-/* ---- sockets that hooks send to ---- */
-
-static int bind_unix(const char *path, int type)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type, 0);
-
-	if (strlen(path) >= sizeof sa.sun_path)
-		give_up("the path %s is too long for a socket: run it in a directory with a shorter path", path);
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || (type == SOCK_STREAM && listen(fd, 16) < 0))
-		give_up("cannot make the socket %s: %s", path, strerror(errno));
-	return fd;
-}
-
-static int bind_tcp(unsigned *ret_port)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t len = sizeof sa;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(fd, 16) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-		give_up("cannot listen on 127.0.0.1: %s", strerror(errno));
-	*ret_port = ntohs(sa.sin_port);
-	return fd;
-}
-
-/* In a /run of our own: the machine's journal would get ten thousand records, and its speed is not what is asked. */
-static int bind_journal(void)
-{
-	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/run", "tmpfs", 0, NULL) < 0 || mkdir("/run/systemd", 0755) < 0 ||
-	    mkdir("/run/systemd/journal", 0755) < 0)
-		return -1;
-	return bind_unix(JOURNAL, SOCK_DGRAM);
-}
-
-static void start_server(void)
-{
-	char path[4096], number[3][16], url[64];
-	const char *argv[] = { path, number[0], number[1], number[2], NULL };
-	unsigned port;
-	int fds[] = { bind_tcp(&port), bind_unix(place_path("http.sock"), SOCK_STREAM), bind_journal() };
-
-	if (fds[2] < 0) {
-		work("journal")->left_out = true;
-		argv[3] = NULL;
-	}
-	for (size_t i = 0; i < 3; i++)
-		snprintf(number[i], sizeof number[i], "%d", fds[i]);
-	snprintf(path, sizeof path, "%s/tests/bench/bench_server", build);
-	start("server", argv);
-	for (size_t i = 0; i < 3; i++)
-		close(fds[i]);
-	snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
-	snprintf(work("tcp")->entry, sizeof works->entry, "webhook:%s", url);
-	snprintf(work("unix")->entry, sizeof works->entry, "webhook:unix:%s:/", place_path("http.sock"));
-	tcp = web_open(url, NULL);
-	local = web_open("http://localhost/", place_path("http.sock"));
-}
-
-/* ---- programs ---- */
-
-static void make_executable(const char *name, const char *text)
-{
-	place_write(name, text);
-	if (chmod(place_path("%s", name), 0755) < 0)
-		give_up("cannot make %s executable: %s", place_path("%s", name), strerror(errno));
-}
-
-static void make_directory(const char *name)
-{
-	if (mkdir(place_path("%s", name), 0755) < 0)
-		give_up("cannot make %s: %s", place_path("%s", name), strerror(errno));
-}
-
-static const char *built(const char *name)
-{
-	static char path[4096];
-
-	snprintf(path, sizeof path, "%s/tests/bench/%s", build, name);
-	return path;
-}
-
-static void make_programs(void)
-{
-	static const char hook[] =
-		"from sharesd.hook import HookBase\n\n\n"
-		"class Noop(HookBase):\n"
-		"    def _execute_pre_hook(self, context, func_name, *args, **kwargs):\n"
-		"        return None\n\n"
-		"    def _execute_post_hook(self, context, func_name, pre_hook_data, results, *args, "
-		"**kwargs):\n"
-		"        return None\n";
-	static const char loop[] = "import json, sys\n"
-				   "for line in sys.stdin:\n"
-				   "    print(json.dumps({'id': json.loads(line)['id']}), flush=True)\n";
-	char capture[8192];
-
-	place_copy(built("bench_program"));
-	place_copy(built("bench_hook.so"));
-	place_write("noop.py", hook);
-	place_write("loop.py", loop);
-	make_directory("dir");
-	make_directory("capture");
-	snprintf(capture, sizeof capture, "#!/bin/sh\nexec cat >%s-$1\n", place_path("event"));
-	for (int phase = 0; phase < PHASES; phase++) {
-		char name[64];
-
-		snprintf(name, sizeof name, "dir/%s-" METHOD, phase_names[phase]);
-		if (link(place_path("bench_program"), place_path("%s", name)) < 0)
-			give_up("cannot make %s: %s", place_path("%s", name), strerror(errno));
-		snprintf(name, sizeof name, "capture/%s-" METHOD, phase_names[phase]);
-		make_executable(name, capture);
-	}
-	snprintf(work("so")->entry, sizeof works->entry, "%s:noop", place_path("bench_hook.so"));
-	snprintf(work("journal")->entry, sizeof works->entry, "journal");
-	snprintf(work("coproc")->entry, sizeof works->entry, "coproc:%s", place_path("bench_program"));
-	snprintf(work("python")->entry, sizeof works->entry, "python:noop:Noop");
-	snprintf(work("exec")->entry, sizeof works->entry, "exec:%s", place_path("bench_program"));
-	snprintf(work("dir")->entry, sizeof works->entry, "exec:%s", place_path("dir"));
-}
-
-static void open_bare(void)
-{
-	const char *coproc_argv[] = { place_path("bench_program"), NULL };
-	const char *python_argv[] = { "/usr/bin/python3", place_path("loop.py"), NULL };
-	void *handle = dlopen(place_path("bench_hook.so"), RTLD_NOW);
-
-	noop = handle ? dlsym(handle, "noop") : NULL;
-	if (!noop)
-		give_up("%s", dlerror());
-	program = talk_open(coproc_argv);
-	python = talk_open(python_argv);
-}
 
 /* ---- the daemon ---- */
 
@@ -295,15 +41,14 @@ static void write_backend(FILE *f, const char *name, const char *entry, unsigned
 
 static void write_conf(void)
 {
-	char entry[8192], name[64], *text = NULL;
+	char name[64], *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
 	fprintf(f, "state_dir = \"%s\"\nsocket = \"%s\"\nlog_level = \"warning\"\nadmin_groups = {}\n",
 		place_in_memory(), place_path("sock"));
 	fprintf(f, "python_path = {\"%s\"}\n", place_path("."));
-	snprintf(entry, sizeof entry, "exec:%s", place_path("capture"));
-	write_backend(f, "capture", entry, 1, true, true);
+	write_backend(f, "capture", works_capture(), 1, true, true);
 	write_backend(f, "none", "", 0, false, false);
 	for (size_t i = 0; i < WORKS; i++)
 		for (int phase = 0; phase < PHASES; phase++)
@@ -381,23 +126,6 @@ static void start_daemon(void)
 			}
 }
 
-/* The bare works handle what the hooks of this daemon get. */
-static void capture_events(void)
-{
-	call("capture");
-	for (int phase = 0; phase < PHASES; phase++) {
-		FILE *f = fopen(place_path("event-%s", phase_names[phase]), "re");
-		size_t n = f ? fread(events[phase].text, 1, EVENT_MAX - 1, f) : 0;
-
-		if (n < 2 || events[phase].text[n - 1] != '\n')
-			give_up("no event of phase %s was captured", phase_names[phase]);
-		fclose(f);
-		events[phase].len = n;
-		events[phase].line_len = (size_t)snprintf(events[phase].line, sizeof events[phase].line, "{\"id\":1,%s",
-							  events[phase].text + 1);
-	}
-}
-
 /* ---- what is measured ---- */
 
 static double time_bare(const struct work *w, int phase)
@@ -442,14 +170,14 @@ static void measure(struct work *w, int phase, size_t round)
 
 static void print_time(double value)
 {
-	double us = value * 1e6;
+	double us = value * 1e6, size = fabs(us);
 
-	printf("%9.*f", us < 1 ? 4 : us < 100 ? 1 : 0, us);
+	printf(" %8.*f", size < 1 ? 4 : size < 100 ? 1 : 0, us);
 }
 
 static void print_ratio(double ratio)
 {
-	printf("%8.*f", ratio < 100 ? 2 : 0, ratio);
+	printf(" %7.*f", fabs(ratio) < 100 ? 2 : 0, ratio);
 }
 
 static void print_costs(const struct work *w, double ratios[PHASES][COUNTS][ROUNDS_MAX])
@@ -474,15 +202,16 @@ static void print_bounds(const struct work *w, double ratios[PHASES][COUNTS][ROU
 	for (int phase = 0; phase < PHASES; phase++)
 		for (size_t c = 0; c < COUNTS; c++) {
 			double lowest = ratios[phase][c][0], highest = lowest;
+			int digits;
 			char text[64];
 
 			for (size_t i = 1; i < rounds; i++) {
 				lowest = ratios[phase][c][i] < lowest ? ratios[phase][c][i] : lowest;
 				highest = ratios[phase][c][i] > highest ? ratios[phase][c][i] : highest;
 			}
-			snprintf(text, sizeof text, "%.*f..%.*f", highest < 100 ? 2 : 0, lowest, highest < 100 ? 2 : 0,
-				 highest);
-			printf("%17s", text);
+			digits = highest < 100 ? 2 : 0;
+			snprintf(text, sizeof text, "%.*f..%.*f", digits, lowest, digits, highest);
+			printf(" %16s", text);
 		}
 	printf("\n");
 }
@@ -538,11 +267,10 @@ int main(int argc, char **argv)
 	turns = argc > 3 ? number(argv[3], TURNS_MAX) : 0;
 	signal(SIGPIPE, SIG_IGN);
 	place_open(build);
-	make_programs();
-	start_server();
+	works_make(build);
 	start_daemon();
-	capture_events();
-	open_bare();
+	call("capture");
+	works_open();
 	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
 		none[i] = time_calls("none");
 	/* To be warm, what is round 0 is measured twice. */
