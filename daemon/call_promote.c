@@ -203,6 +203,7 @@ static int promote_input(struct engine *en, struct call *c, struct input **ret, 
 		input_free(in);
 		return r;
 	}
+	input_call(in)->force = jsonx_bool(c->params, "force");
 	*ret = in;
 	return 0;
 }

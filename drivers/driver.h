@@ -180,9 +180,10 @@ struct share_driver_ops {
 	driver_slot *create_replica;
 	driver_slot *delete_replica; /* also force. Values: none */
 	/* The old active replica may be gone (its `path` is NULL); where its backend is up, nobody can write there any
-	 * more. Values: "replicas": {instance id: {"replica_state", "export_locations"?}}; of whom it says nothing, the
-	 * promoted one is active and the others out_of_sync. After one that was cut off the replica is a
-	 * secondary again: the next update_replica_state makes it so, or another promote_replica goes on. */
+	 * more. Also force: what it has and cannot be brought over is given up. Values: "replicas": {instance id:
+	 * {"replica_state", "export_locations"?}}; of whom it says nothing, the promoted one is active and the others
+	 * out_of_sync. After one that was cut off the replica is a secondary again: the next update_replica_state makes
+	 * it so, or another promote_replica goes on. */
 	driver_slot *promote_replica;
 	driver_slot *update_replica_state; /* values: "replica_state" */
 	/* Asked of the active replica's backend. share: that one, shares: all; snapshots: this snapshot on all

@@ -93,6 +93,27 @@ static void forget(const struct local_root *r, const char *share_id, const char 
 		(void)unlinkat(r->replicas, share_id, AT_REMOVEDIR);
 }
 
+static bool is_of_replica(const struct driver_call *call, const char *name)
+{
+	size_t len = strcspn(name, ".");
+
+	for (size_t i = 0; i < call->n_shares; i++)
+		if (strlen(call->shares[i].id) == len && strncmp(call->shares[i].id, name, len) == 0)
+			return true;
+	return false;
+}
+
+/* What is kept of replicas that were deleted while this root could not be reached. */
+static void forget_deleted(const struct local_root *r, int pairs, const struct driver_call *call)
+{
+	_cleanup_closedir_ DIR *d = local_list(pairs);
+	const struct dirent *entry;
+
+	while (d && (entry = readdir(d)))
+		if (*entry->d_name != '.' && !is_of_replica(call, entry->d_name))
+			(void)local_trash(r, pairs, entry->d_name, 0, entry->d_name, call->id, NULL);
+}
+
 /* `from` in `dirfd` takes the place of NAME; what was there is found in `from` afterwards. 1: nothing was. */
 static int take_place(int dirfd, const char *from, int pairs, const char *name, struct error *e)
 {
@@ -149,6 +170,7 @@ static int make_next(const struct local_transfer *t, struct error *e)
 		return pairs;
 	if (data < 0)
 		return data;
+	forget_deleted(t->from, pairs, t->call);
 	if ((n = settle_next(t, pairs, next, e)) < 0)
 		return n;
 	crash_step("btrfs: make a directory for what is sent");
@@ -367,6 +389,15 @@ static int keep(const struct local_transfer *t, struct error *e)
 	return 0;
 }
 
+static void abandon(const struct local_transfer *t)
+{
+	_cleanup_close_ int pairs = path_open(t->from->replicas, t->call->share->share_id, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_free_ char *next = next_of(t->id);
+
+	if (pairs >= 0)
+		(void)settle_next(t, pairs, next, NULL);
+}
+
 /* ---- the replica's own data ---- */
 
 static int stage(const struct local_root *r, const struct driver_share *replica, struct error *e)
@@ -401,6 +432,7 @@ static int hold(const struct local_root *r, int data, bool read_only, struct err
 const struct local_replication btrfs_replication = {
 	.prepare = prepare,
 	.keep = keep,
+	.abandon = abandon,
 	.stage = stage,
 	.is_shown = is_shown,
 	.hold = hold,

@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "drivers/local/local_acl.h"
 #include "drivers/local/local_exchange.h"
+#include "drivers/local/local_gate.h"
 #include "drivers/local/local_peer.h"
 #include "drivers/local/local_replicated_snapshot.h"
 #include "drivers/local/local_share.h"
@@ -111,8 +113,28 @@ static int put_copy_mark(struct task *t, bool copy, struct error *e)
 	return local_object_save(&t->r, &t->share, e);
 }
 
-/* The replica's data are replaced by a copy of what was kept. A promoted one is writable, any other is not. */
-static int show(struct task *t, bool writable, struct error *e)
+/* Of an adopted share the root is its gate, whose ACL and mode are the rules there: the copy gets those that it had
+ * before. Where the source cannot be asked, the data that are shown have them. */
+static int fit_root(const struct task *t, int staging, struct error *e)
+{
+	const struct local_object *source = &t->source.share;
+	const char *acl = jsonx_str(source->mark, "acl"), *mode = jsonx_str(source->mark, "mode");
+	_cleanup_close_ int data = path_open(staging, "data", O_RDONLY | O_DIRECTORY, 0), shown = -1;
+	int n = 0;
+
+	if (data < 0)
+		return error_errno(e, -data, "cannot open the copy of share %s", t->call->share->name);
+	if (source->mark && source->in_place && acl && mode && local_gate_takes_rules(source)) {
+		n = local_acl_restore(data, acl, (mode_t)strtoul(mode, NULL, 8));
+	} else if (!source->mark) {
+		if ((shown = local_object_open_data(&t->share, e)) < 0)
+			return shown;
+		n = local_acl_copy(shown, data);
+	}
+	return n < 0 ? error_errno(e, -n, "cannot set the access of the root of share %s", t->call->share->name) : 0;
+}
+
+static int try_to_show(struct task *t, bool writable, struct error *e)
 {
 	const struct driver_call *call = t->call;
 	const char *id = call->share->id;
@@ -122,13 +144,21 @@ static int show(struct task *t, bool writable, struct error *e)
 	if ((n = local_staging_make(&t->r, id, &staging, e)) < 0)
 		return n;
 	/* What is held cannot be moved either. */
-	if ((n = replication_of(&t->r)->stage(&t->r, call->share, e)) < 0 ||
+	if ((n = replication_of(&t->r)->stage(&t->r, call->share, e)) < 0 || (n = fit_root(t, staging, e)) < 0 ||
 	    (n = local_replica_hold(&t->r, &t->share, false, e)) < 0 ||
 	    (n = local_exchange(&t->r, call->id, id, call->share->size_bytes, &t->share, e)) < 0 ||
 	    (!writable && (n = local_replica_hold(&t->r, &t->share, true, e)) < 0) ||
 	    (n = put_copy_mark(t, !writable, e)) < 0)
 		return n;
-	return local_staging_discard(&t->r, id, e);
+	return 0;
+}
+
+/* The replica's data are replaced by a copy of what was kept. A promoted one is writable, any other is not. */
+static int show(struct task *t, bool writable, struct error *e)
+{
+	int n = try_to_show(t, writable, e), gone = local_staging_discard(&t->r, t->call->share->id, n < 0 ? NULL : e);
+
+	return n < 0 ? n : gone;
 }
 
 static void answer_state(const struct task *t, const char *state, struct driver_result *ret)
@@ -164,6 +194,8 @@ static int end_create(struct task *t, struct driver_result *ret, struct error *e
 	data = path_open(gate, "data", O_RDONLY | O_DIRECTORY, 0);
 	if (data < 0)
 		return error_errno(e, -data, "cannot open the copy of share %s", call->share->name);
+	if ((n = fit_root(t, gate, e)) < 0)
+		return n;
 	if (replication_of(&t->r)->hold && (n = replication_of(&t->r)->hold(&t->r, data, true, e)) < 0)
 		return n;
 	if ((n = local_share_place(&t->r, call, gate, ret, e)) == 0)
@@ -220,24 +252,6 @@ static int end(struct task *t, bool brought, struct driver_result *ret, struct e
 
 /* ---- transfers, one after another ---- */
 
-/* Nothing is left behind of what was cut off. */
-static void abandon(const struct task *t, struct driver_result *ret)
-{
-	const struct driver_call *call = t->call;
-
-	(void)local_staging_discard(&t->r, call->share->id, NULL);
-	local_replicated_snapshots_abandon(&t->r, call, t->purpose == TO_CREATE);
-	if (t->purpose == TO_CREATE) {
-		forget_at(&t->r, call, call->share->id);
-		if (t->source.r.b)
-			forget_at(&t->source.r, call, call->share->id);
-		(void)local_object_forget(&t->r, call->share->id, NULL);
-	}
-	t->r.b->storage->purge(&t->r, ret);
-	if (t->source.r.b)
-		t->source.b.storage->purge(&t->source.r, ret);
-}
-
 static struct local_transfer transfer_of(const struct task *t)
 {
 	return (struct local_transfer){ .call = t->call,
@@ -247,6 +261,27 @@ static struct local_transfer transfer_of(const struct task *t)
 					.source_id = t->active->id,
 					.replica = t->purpose == TO_CREATE ? NULL : &t->share,
 					.id = t->call->share->id };
+}
+
+/* Nothing is left behind of what was cut off. */
+static void abandon(const struct task *t, struct driver_result *ret)
+{
+	const struct driver_call *call = t->call;
+	struct local_transfer x = transfer_of(t);
+
+	(void)local_staging_discard(&t->r, call->share->id, NULL);
+	local_replicated_snapshots_abandon(&t->r, call, t->purpose == TO_CREATE);
+	if (t->source.r.b && replication_of(&t->r)->abandon)
+		replication_of(&t->r)->abandon(&x);
+	if (t->purpose == TO_CREATE) {
+		forget_at(&t->r, call, call->share->id);
+		if (t->source.r.b)
+			forget_at(&t->source.r, call, call->share->id);
+		(void)local_object_forget(&t->r, call->share->id, NULL);
+	}
+	t->r.b->storage->purge(&t->r, ret);
+	if (t->source.r.b)
+		t->source.b.storage->purge(&t->source.r, ret);
 }
 
 static local_finish transferred;
@@ -309,6 +344,17 @@ static int arrived(struct task *t, const char *id, struct driver_result *ret, st
 	return go_on(t, ret, e);
 }
 
+/* By force a promotion goes on with what there is. */
+static int give_up(struct task *t, int n, struct driver_result *ret, struct error *e)
+{
+	abandon(t, ret);
+	if (t->purpose != TO_PROMOTE || !t->call->force)
+		return n;
+	error_clear(e);
+	local_peer_close(&t->source);
+	return end(t, false, ret, e);
+}
+
 static int transferred(void *backend, void *data, const struct driver_call *call, const json_t *output,
 		       const struct error *failure, struct driver_result *ret, struct error *e)
 {
@@ -324,18 +370,16 @@ static int transferred(void *backend, void *data, const struct driver_call *call
 	} else if ((n = local_peer_open(backend, t.active, &t.source, e)) == 0) {
 		n = arrived(&t, local_work_id(data), ret, e);
 	}
-	if (n < 0)
-		abandon(&t, ret);
-	return n;
+	return n < 0 ? give_up(&t, n, ret, e) : 0;
 }
 
-static int start(struct task *t, struct driver_result *ret, struct error *e)
+static int start(const struct local_backend *b, struct task *t, struct driver_result *ret, struct error *e)
 {
-	int n = go_on(t, ret, e);
+	int n = local_peer_open(b, t->active, &t->source, e);
 
-	if (n < 0)
-		abandon(t, ret);
-	return n;
+	if (n == 0)
+		n = go_on(t, ret, e);
+	return n < 0 ? give_up(t, n, ret, e) : 0;
 }
 
 /* ---- the slots ---- */
@@ -352,9 +396,7 @@ int local_create_replica(void *backend, const struct driver_call *call, struct d
 			json_object_set_new(ret->values, "replica_state", json_string("out_of_sync"));
 		return n < 0 ? n : 0;
 	}
-	if ((n = local_peer_open(backend, t.active, &t.source, e)) < 0)
-		return n;
-	return start(&t, ret, e);
+	return start(backend, &t, ret, e);
 }
 
 /* Of what cannot be reached nothing can be brought, and nothing is known beyond what was known before. */
@@ -371,9 +413,7 @@ int local_update_replica_state(void *backend, const struct driver_call *call, st
 		answer_state(&t, state && strcmp(state, "in_sync") == 0 ? "in_sync" : "out_of_sync", ret);
 		return local_object_limit(&t.r, &t.share, call->share->size_bytes, e);
 	}
-	if ((n = local_peer_open(backend, t.active, &t.source, e)) < 0)
-		return n;
-	return start(&t, ret, e);
+	return start(backend, &t, ret, e);
 }
 
 int local_promote_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
@@ -385,9 +425,7 @@ int local_promote_replica(void *backend, const struct driver_call *call, struct 
 		return n;
 	if (!t.active->path || strcmp(t.active->id, call->share->id) == 0)
 		return end(&t, false, ret, e);
-	if ((n = local_peer_open(backend, t.active, &t.source, e)) < 0)
-		return n;
-	return start(&t, ret, e);
+	return start(backend, &t, ret, e);
 }
 
 /* Its halves of the pairs, wherever they are. Where a peer cannot be reached they go with its share. */

@@ -32,6 +32,8 @@ struct local_replication {
 	/* The transfer came to its end: makes sure that it is whole, and keeps of it what the next one needs. What it
 	 * does not keep stays in staging. */
 	int (*keep)(const struct local_transfer *t, struct error *e);
+	/* It did not: nothing of it is left at the source. */
+	void (*abandon)(const struct local_transfer *t);
 	/* Puts a writable copy of what was kept last as "data" into staging/ID of the replica. NULL: it is there. */
 	int (*stage)(const struct local_root *r, const struct driver_share *replica, struct error *e);
 	/* Do a replica's data show what was kept last, and nothing else? NULL: they do. */

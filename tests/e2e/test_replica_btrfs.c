@@ -285,7 +285,9 @@ START_TEST(what_is_cut_off)
 	json_decref(call_error(f, "driver_failed", "update_share_replica", "{s:s}", "replica", b));
 	expect(f, "b", "error", "error");
 	in_dir(f, "cmp a/s/data/big b/s/data/big && ! [ -e b/s/data/more ]");
+	ck_assert_int_eq(subvolumes(f, "a"), 2);
 	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	no_rest(f);
 	/* The daemon goes down in the middle of another. */
 	put(f, "hold", "");
 	{
@@ -418,6 +420,81 @@ START_TEST(the_disk_goes_away)
 }
 END_TEST
 
+/* With the old active replica there, a promotion that would lose what only that has fails; by force it goes on. */
+START_TEST(what_does_not_come_over)
+{
+	struct fixture *f = start("what_does_not_come_over");
+	_cleanup_free_ char *b = NULL;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	in_dir(f, "head -c 5M /dev/urandom >a/s/data/big");
+	replicate(f, "b");
+	b = id_on(f, "b");
+	in_dir(f, "head -c 5M /dev/urandom >a/s/data/more");
+	put(f, "cut", "");
+	json_decref(call_error(f, "driver_failed", "promote_share_replica", "{s:s}", "replica", b));
+	expect(f, "a", "available", "active");
+	expect(f, "b", "available", "in_sync");
+	ck_assert(can_write(f, "a/s/data"));
+	ck_assert(!can_write(f, "b/s/data"));
+	no_rest(f);
+	json_decref(call(f, "promote_share_replica", "{s:s,s:b}", "replica", b, "force", 1));
+	expect(f, "b", "available", "active");
+	in_dir(f, "cmp a/s/data/big b/s/data/big && ! [ -e b/s/data/more ]");
+	ck_assert(can_write(f, "b/s/data"));
+	unlink(fixture_path(f, "cut"));
+	update(f, "a");
+	in_dir(f, "! [ -e a/s/data/more ]");
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+/* An adopted share is its own gate, and stays in its place. */
+START_TEST(an_adopted_share)
+{
+	struct fixture *f = start("an_adopted_share");
+
+	if (!f)
+		return;
+	in_dir(f, "btrfs subvolume create a/mine >/dev/null && chown nobody a/mine && chmod 2751 a/mine && "
+		  "setfacl -m u:mail:rx a/mine");
+	put(f, "a/mine/f", "one");
+	json_decref(call(f, "manage_share", "{s:s,s:s,s:s,s:i,s:[{s:s,s:s}]}", "name", "s", "backend", "a",
+			 "provider_location", "mine", "size_bytes", 64 * MIB, "access_rules", "access_type", "user",
+			 "access_to", "games"));
+	replicate(f, "b");
+	in_dir(f, "[ \"$(stat -c %U%a b/s/data)\" = nobody2751 ] && getfacl -cp b/s/data | grep -q user:mail:r-x && "
+		  "! getfacl -cp b/s/data | grep games && getfacl -cp b/s | grep -q user:games");
+	promote(f, "b");
+	put(f, "b/s/data/f", "two");
+	ck_assert(!can_write(f, "a/mine"));
+	update(f, "a");
+	has(f, "a/mine/f", "two");
+	ck_assert(!can_write(f, "a/mine"));
+	in_dir(f, "! [ -e a/s ] && getfacl -cp a/mine | grep -q user:games");
+	promote(f, "a");
+	ck_assert(can_write(f, "a/mine"));
+	in_dir(f, "getfacl -cp a/mine | grep -q user:games");
+	put(f, "a/mine/f", "three");
+	update(f, "b");
+	has(f, "b/s/data/f", "three");
+	in_dir(f, "[ \"$(stat -c %U%a b/s/data)\" = nobody2751 ] && ! getfacl -cp b/s/data | grep games");
+	/* As it was shown last, also where nobody can be asked. */
+	in_dir(f, "umount -l a");
+	promote(f, "b");
+	in_dir(f, "[ \"$(stat -c %U%a b/s/data)\" = nobody2751 ] && ! getfacl -cp b/s/data | grep games");
+	mount_disk(f, "a");
+	json_decref(call(f, "init_host", "{s:s}", "backend", "a"));
+	drop(f, "a");
+	in_dir(f, "! [ -e a/mine ]");
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
 /* ---- snapshots ---- */
 
 static void snapshot(const struct fixture *f, const char *name)
@@ -517,6 +594,8 @@ int main(void)
 	tcase_add_test(tc, what_is_cut_off);
 	tcase_add_test(tc, there_and_back);
 	tcase_add_test(tc, the_disk_goes_away);
+	tcase_add_test(tc, what_does_not_come_over);
+	tcase_add_test(tc, an_adopted_share);
 	tcase_add_test(tc, snapshots_of_all);
 	suite_add_tcase(s, tc);
 	runner = srunner_create(s);
