@@ -52,8 +52,9 @@ static void open_networks(void)
 static void end_servers(void)
 {
 	lab_end_servers();
-	(void)lab_shell("ip -all netns delete 2>/dev/null; for l in $(ip -o link | grep -o 'shs[0-9a-f]*'); do "
-			"ip link delete $l 2>/dev/null; done; ip link delete br3 2>/dev/null");
+	(void)lab_shell(
+		"ip -all netns delete 2>/dev/null; for l in $(ip -o link 2>/dev/null | grep -o 'shs[0-9a-f]*'); do "
+		"ip link delete $l 2>/dev/null; done; ip link delete br3 2>/dev/null");
 }
 
 static void begin(void)
@@ -377,6 +378,107 @@ START_TEST(without_right)
 }
 END_TEST
 
+/* ---- crashes ---- */
+
+/* The daemon starts and gets the call, whose params are taken. true: it came through, else it died at this step. */
+static bool crash_at(unsigned step, const char *method, json_t *params)
+{
+	char number[40];
+	const char *env[] = { number, NULL };
+	struct client *c;
+	json_t *reply;
+
+	snprintf(number, sizeof number, "SHARESD_CRASH_AT=%u", step);
+	fixture_spawn(f, env, (uid_t)-1);
+	while (!(c = client_try(f)) && !fixture_wait_end(f, 0))
+		nap(0.002);
+	if (!c) {
+		json_decref(params);
+		return false;
+	}
+	client_may_be_cut(c);
+	(void)client_send_request(c, method, params);
+	reply = client_read(c);
+	client_free(c);
+	if (reply) {
+		ck_assert_ptr_nonnull(json_object_get(reply, "result"));
+		json_decref(reply);
+		fixture_stop(f);
+		return true;
+	}
+	ck_assert(fixture_wait_end(f, 20));
+	ck_assert(WIFSIGNALED(f->status) && WTERMSIG(f->status) == SIGKILL);
+	return false;
+}
+
+/* Once more, by a daemon that goes on: one share, on one server that serves it. */
+static bool create_cut_off(unsigned step)
+{
+	_cleanup_free_ char *request = xasprintf("create %u", step);
+	json_t *params =
+		json_pack("{s:s,s:s,s:i,s:s,s:s,s:s,s:s}", "name", "a", "backend", "b", "size_bytes", 1000,
+			  "share_proto", "NFS", "mode", "0777", "share_network", "blue", "request_id", request);
+	bool through = crash_at(step, "create_share_instance", json_incref(params));
+	json_t *share, *all;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	share = call(f, "create_share_instance", "o", params);
+	all = call(f, "list_share_servers", NULL);
+	ck_assert_msg(json_array_size(at(all, "share_servers")) == 1, "step %u: %zu servers", step,
+		      json_array_size(at(all, "share_servers")));
+	ck_assert_str_eq(str_at(all, "share_servers.0.status"), "active");
+	ck_assert_str_eq(str_at(share, "share_server_id"), str_at(all, "share_servers.0.id"));
+	ck_assert_str_eq(str_at(share, "status"), "available");
+	free(allow("a", "ip", CLIENT));
+	ck_assert_msg(can_list(A, "a"), "step %u", step);
+	json_decref(share);
+	json_decref(all);
+	fixture_stop(f);
+	return through;
+}
+
+/* Once more, by a daemon that goes on: nothing is left. */
+static bool delete_cut_off(unsigned step)
+{
+	_cleanup_free_ char *request = xasprintf("delete %u", step), *id = NULL, *left = NULL;
+	bool through;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	id = server_of("blue");
+	fixture_stop(f);
+	through = crash_at(step, "delete_share_instance", json_pack("{s:s,s:s}", "share", "a", "request_id", request));
+	fixture_start(f, NULL, (uid_t)-1);
+	json_decref(call(f, "delete_share_instance", "{s:s,s:s}", "share", "a", "request_id", request));
+	/* It died before it got to the server, which then is one without shares, for the timer. */
+	left = server_of("blue");
+	if (left)
+		json_decref(call(f, "delete_share_server", "{s:s}", "share_server", left));
+	expect_gone(id);
+	ck_assert_int_eq(lab_shell("[ -z \"$(ip -o link | grep shs)\" ] && [ -z \"$(ls /run/netns)\" ]"), 0);
+	ck_assert_int_eq(shell(NULL, "[ -z \"$(ls '%s/root' | grep -v '^\\.')\" ]", f->dir), 0);
+	fixture_stop(f);
+	return through;
+}
+
+START_TEST(cut_off_at_steps)
+{
+	/* Some, for each start of a server takes its time; SWEEP_ALL=1 for all. */
+	unsigned stride = getenv("SWEEP_ALL") ? 1 : 9, step = getenv("SWEEP_ALL") ? 1 : 5;
+	bool created = false, deleted = false;
+
+	f = fixture_new(CONF "dir \"b\" {\n root = \"@DIR@/root\"\n export = {\"ganesha\"}\n"
+			     " driver_handles_share_servers = true\n delete_share_server_with_last_share = true\n}\n");
+	fixture_start(f, NULL, (uid_t)-1);
+	fixture_stop(f);
+	for (; !created || !deleted; step += stride) {
+		ck_assert_uint_lt(step, 150);
+		created = create_cut_off(step) || created;
+		deleted = delete_cut_off(step) || deleted;
+	}
+	printf("killed at steps up to %u\n", step);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("server_netns");
@@ -390,12 +492,13 @@ int main(void)
 	}
 	tcase_add_unchecked_fixture(tc, open_networks, lab_close);
 	tcase_add_checked_fixture(tc, begin, finish);
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, tenants);
 	tcase_add_test(tc, what_ends_is_put_back);
 	tcase_add_test(tc, without_bridge);
 	tcase_add_test(tc, without_servers);
 	tcase_add_test(tc, without_right);
+	tcase_add_test(tc, cut_off_at_steps);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
