@@ -643,6 +643,52 @@ START_TEST(servers_outlive_the_service)
 }
 END_TEST
 
+#define TENANT                                                                                                         \
+	"share_network \"blue\" { bridge = \"br-blue\" addresses = {\"192.0.2.10/24\"} }\n"                            \
+	"dir \"tenants\" { root = \"/pool/tenants\" export = {\"ganesha\"} driver_handles_share_servers = true }\n"
+#define TENANT_SERVER "$(head -n 1 /run/sharesd/servers/*/ganesha/ganesha.pid | cut -d ' ' -f 1)"
+
+static void expect_tenant_listed(void)
+{
+	machine_wait(m, "nfs-ls 'nfs://192.0.2.10/photos?version=4' | grep -q kept");
+}
+
+/* Networks are made with no more rights than the profiles give, and go on without the service. */
+START_TEST(share_servers_of_the_service)
+{
+	char *pid;
+
+	if (!machine_is_there(m, "share_servers_of_the_service"))
+		return;
+	start_anew(MEDIA);
+	run("mkdir /pool/tenants && ip link add br-blue type bridge && ip address add 192.0.2.2/24 dev br-blue && ip "
+	    "link set br-blue up");
+	link_profile("mount");
+	write_file(machine_path(m, CONF_FILE), TENANT);
+	ck_assert_int_ne(machine_try(m, NULL, "systemctl reload sharesd"), 0);
+	machine_wait(m, "journalctl --sync; journalctl -u sharesd -n 20 | grep -q 'drop-in network'");
+	link_profile("network");
+	machine_wait(m, "sharesctl backend list --json | jq -e '.backends[0].status == \"up\"'");
+	run("sharesctl share create photos --backend tenants --proto NFS --size 10MiB --share-network blue && "
+	    "touch /pool/tenants/photos/data/kept && sharesctl access allow photos ip 192.0.2.2 --option "
+	    "squash=no_root_squash");
+	expect_tenant_listed();
+	pid = machine_run(m, "echo " TENANT_SERVER);
+	run("systemctl restart sharesd");
+	machine_wait(m, "sharesctl backend list --json | jq -e '.backends[0].status == \"up\"'");
+	expect("echo " TENANT_SERVER, pid);
+	run("systemctl stop sharesd");
+	expect_tenant_listed();
+	run("kill -9 " TENANT_SERVER "; systemctl start sharesd");
+	expect_tenant_listed();
+	run("sharesctl share delete photos && "
+	    "sharesctl server delete $(sharesctl server list --json | jq -r '.share_servers[0].id')");
+	expect("ip netns list; ip -o link | grep shs || :", "");
+	run("systemctl stop sharesd; ip link delete br-blue; rm -r /pool/tenants");
+	free(pid);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("systemd");
@@ -663,6 +709,7 @@ int main(void)
 	tcase_add_test(t, second_daemon_beside_the_first);
 	tcase_add_test(t, profiles_give_more);
 	tcase_add_test(t, servers_outlive_the_service);
+	tcase_add_test(t, share_servers_of_the_service);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
