@@ -361,13 +361,14 @@ static int transferred(void *backend, void *data, const struct driver_call *call
 	_cleanup_task_ struct task t = TASK_INIT;
 	int n = task_open(backend, call, local_work_purpose(data), &t, e);
 
-	(void)output;
 	if (n < 0)
 		return n;
 	if (failure) {
 		(void)local_peer_open(backend, t.active, &t.source, NULL);
 		n = local_work_failed(failure, e);
 	} else if ((n = local_peer_open(backend, t.active, &t.source, e)) == 0) {
+		log_info("%lld bytes of share \"%s\" came over from backend \"%s\"",
+			 (long long)jsonx_int(output, "sent_bytes"), call->share->name, t.active->backend);
 		n = arrived(&t, local_work_id(data), ret, e);
 	}
 	return n < 0 ? give_up(&t, n, ret, e) : 0;

@@ -39,15 +39,17 @@ def make_btrfs(where, size):
 
 
 class Daemon:
-    def __init__(self, build, place, conf):
+    def __init__(self, build, place, conf, log_level="warning"):
         self.build, self.place, self.process = build, place, None
         with open(place + "/sharesd.conf", "w") as f:
-            f.write(f'state_dir = "{place}/state"\nsocket = "{place}/sock"\nlog_level = "warning"\n'
+            f.write(f'state_dir = "{place}/state"\nsocket = "{place}/sock"\nlog_level = "{log_level}"\n'
                     f'admin_groups = {{}}\n{conf}')
 
     def start(self):
         """Returns when all backends are up."""
-        self.process = subprocess.Popen([self.build + "/sharesd", "--config", self.place + "/sharesd.conf"])
+        with open(self.place + "/log", "a") as log:
+            self.process = subprocess.Popen([self.build + "/sharesd", "--config", self.place + "/sharesd.conf"],
+                                            stderr=log)
         until = time.monotonic() + 60
         backends = []
         while time.monotonic() < until:

@@ -11,7 +11,6 @@ from one side to the other. Read the ratios."""
 import os
 import re
 import sys
-import threading
 import time
 
 from bench_daemon import Daemon, begin, clean, make_btrfs, run, timed
@@ -38,33 +37,17 @@ def fill(tree, every=1):
             f.write(os.urandom(size))
 
 
-class Watch(threading.Thread):
-    """The most bytes that the share's replicas were seen to have got, while `work` is done."""
-
-    def __init__(self, share):
-        super().__init__()
-        self.share, self.bytes, self.over = share, 0, False
-        self.daemon_ = Daemon.__new__(Daemon)
-        self.daemon_.place = place
-        self.daemon_.connect()
-
-    def run(self):
-        while not self.over:
-            for replica in self.daemon_.call("list_replicas", share=self.share)["replicas"]:
-                if replica["progress"]:
-                    self.bytes = max(self.bytes, replica["progress"]["bytes"] or 0)
-            time.sleep(0.01)
+def sent():
+    """All that the daemon says it has sent."""
+    with open(place + "/log") as f:
+        return sum(int(n) for n in re.findall(r"(\d+) bytes of share", f.read()))
 
 
-def ours(d, share, method, **params):
+def ours(d, method, **params):
     run("sync", "-f", a)
     run("sync", "-f", b)
-    watch = Watch(share)
-    watch.start()
-    took = timed(lambda: d.call(method, **params))
-    watch.over = True
-    watch.join()
-    return took, watch.bytes
+    before = sent()
+    return timed(lambda: d.call(method, **params)), sent() - before
 
 
 def bare(command):
@@ -101,13 +84,13 @@ def on_btrfs(d):
     os.mkdir(to)
     snapshot = "btrfs subvolume snapshot -r {0} {0}.{1} && btrfs send -q {2} {0}.{1} | btrfs receive -q {3} && " \
         "btrfs filesystem sync {3}"
-    own = ours(d, "btrfs", "create_share_replica", share="btrfs", backend="btrfs-b")
+    own = ours(d, "create_share_replica", share="btrfs", backend="btrfs-b")
     other = bare(snapshot.format(twin, 0, "", to)), send_bytes(twin + ".0")
     show("btrfs: the first", own, other)
     for i in range(1, rounds + 1):
         fill(tree, 100)
         fill(twin, 100)
-        own = ours(d, "btrfs", "update_share_replica", replica=replica_of(d, "btrfs"))
+        own = ours(d, "update_share_replica", replica=replica_of(d, "btrfs"))
         parent = f"-p {twin}.{i - 1}"
         other = bare(snapshot.format(twin, i, parent, to)), send_bytes(f"{parent} {twin}.{i}")
         show("btrfs: an update, 1 % changed", own, other)
@@ -123,18 +106,18 @@ def on_directories(d):
         with open(place + "/stats") as f:
             return took, int(re.search(r"Total transferred file size: ([0-9,.]+)", f.read())[1].replace(",", ""))
 
-    own = ours(d, "dir", "create_share_replica", share="dir", backend="dir-b")
+    own = ours(d, "create_share_replica", share="dir", backend="dir-b")
     show("dir: the first", own, by_rsync())
     for _ in range(rounds):
         time.sleep(1.1)  # rsync tells by the time of a file, in seconds, whether it was changed
         fill(tree, 100)
         fill(twin, 100)
-        own = ours(d, "dir", "update_share_replica", replica=replica_of(d, "dir"))
+        own = ours(d, "update_share_replica", replica=replica_of(d, "dir"))
         show("dir: an update, 1 % changed", own, by_rsync())
 
 
 if __name__ == "__main__":
-    daemon = Daemon(build, place, conf)
+    daemon = Daemon(build, place, conf, "info")
     try:
         for side in (a, b):
             make_btrfs(side, "8G")
