@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/btrfs_tree.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -240,22 +241,65 @@ static int unlimit(const struct local_root *r, const char *location, struct erro
 	return fd >= 0 && btrfs_quota_find_limit(fd) > 0 ? btrfs_quota_limit(fd, 0, location, e) : 0;
 }
 
-/* The newest state of what is sent that both sides have: its path at the source, owned by the caller, or NULL. */
+/* Does the root's mount show a whole subvolume? Else btrfs receive does not find there what a difference is to. */
+static bool is_wholly_mounted(const struct local_root *r)
+{
+	_cleanup_close_ int fd = openat(r->fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statx here, above;
+
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &here) < 0)
+		return false;
+	for (;;) {
+		int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (up < 0 || statx(up, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &above) < 0) {
+			cleanup_close(&up);
+			return false;
+		}
+		close(fd);
+		fd = up;
+		if (above.stx_mnt_id != here.stx_mnt_id || (above.stx_ino == here.stx_ino))
+			return here.stx_ino == BTRFS_FIRST_FREE_OBJECTID;
+		here = above;
+	}
+}
+
+/* The newest state of what is sent that both sides have, or NULL; and what it is there. */
+static const struct candidate *find_pair(const struct local_transfer *t, const char *sent,
+					 const struct candidates *here, const struct candidates *there,
+					 const struct candidate **ret_there)
+{
+	/* On one file system btrfs receive takes for the other half of a pair what is the source's own. */
+	bool one = btrfs_volume_same_file_system(t->from->fd, t->to->fd);
+	const struct candidate *best = NULL;
+
+	for (size_t i = 0; i < here->n; i++) {
+		const struct candidate *c = &here->all[i];
+
+		if (strcmp(c->location, sent) == 0 || (one && is_set(c->info.received)) ||
+		    (best && c->info.made <= best->info.made))
+			continue;
+		for (size_t k = 0; k < there->n; k++)
+			if (is_pair(&c->info, &there->all[k].info)) {
+				best = c;
+				*ret_there = &there->all[k];
+			}
+	}
+	return best;
+}
+
+/* Its path at the source, owned by the caller, or NULL. */
 static int find_parent(const struct local_transfer *t, const char *sent, char **ret, struct error *e)
 {
 	cleanup(candidates_clear) struct candidates here = { 0 }, there = { 0 };
-	const struct candidate *best = NULL, *its = NULL;
+	const struct candidate *best, *its = NULL;
 	int n;
 
+	if (!is_wholly_mounted(t->to))
+		return 0;
 	collect(t->from, t->call, t->source_id, &here);
 	collect(t->to, t->call, t->call->share->id, &there);
-	for (size_t i = 0; i < here.n; i++)
-		for (size_t k = 0; k < there.n; k++)
-			if (is_pair(&here.all[i].info, &there.all[k].info) && strcmp(here.all[i].location, sent) != 0 &&
-			    (!best || here.all[i].info.made > best->info.made)) {
-				best = &here.all[i];
-				its = &there.all[k];
-			}
+	best = find_pair(t, sent, &here, &there, &its);
 	if (!best)
 		return 0;
 	if ((n = unlimit(t->to, its->location, e)) < 0)

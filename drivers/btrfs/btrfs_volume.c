@@ -7,8 +7,10 @@
 
 #include <btrfsutil.h>
 #include <errno.h>
+#include <linux/btrfs.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 enum { ASK_AGAIN_NS = 20000000 };
@@ -70,6 +72,14 @@ int btrfs_volume_look(int fd, const char *what, struct btrfs_volume_info *ret, s
 	ret->made = info.otransid;
 	ret->read_only = btrfs_volume_is_read_only(fd);
 	return 0;
+}
+
+bool btrfs_volume_same_file_system(int a, int b)
+{
+	struct btrfs_ioctl_fs_info_args of_a = { 0 }, of_b = { 0 };
+
+	return ioctl(a, BTRFS_IOC_FS_INFO, &of_a) == 0 && ioctl(b, BTRFS_IOC_FS_INFO, &of_b) == 0 &&
+	       memcmp(of_a.fsid, of_b.fsid, sizeof of_a.fsid) == 0;
 }
 
 int btrfs_volume_create(int dirfd, const char *name, struct error *e)

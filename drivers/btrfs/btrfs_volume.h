@@ -24,6 +24,8 @@ struct btrfs_volume_info {
 	bool read_only;
 };
 int btrfs_volume_look(int fd, const char *what, struct btrfs_volume_info *ret, struct error *e);
+/* Do both lie on one file system? */
+bool btrfs_volume_same_file_system(int a, int b);
 
 int btrfs_volume_create(int dirfd, const char *name, struct error *e);
 int btrfs_volume_snapshot(int fd, int dirfd, const char *name, bool read_only, const char *what, struct error *e);

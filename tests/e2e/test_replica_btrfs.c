@@ -28,6 +28,7 @@ static const char recording[] =
 	" btrfs send -q \"${p[@]}\" \"$2\" 2>/dev/null | head -c 3000000 | btrfs receive -q \"$4\" 2>/dev/null\n"
 	" echo '{\"bytes\":3000000,\"percent\":10.0}'\n"
 	" while [ -e @DIR@/hold ]; do sleep 0.01; done\n exit 1\nfi\n"
+	"while [ -e @DIR@/hold ]; do sleep 0.01; done\n"
 	"set -o pipefail; @DIR@/bin/sharesd-transfer.held \"$@\" | tee -a @DIR@/transfers\n";
 
 static void in_dir(const struct fixture *f, const char *command)
@@ -44,18 +45,24 @@ static void mount_disk(const struct fixture *f, const char *name)
 	in_dir(f, command);
 }
 
+/* Each on a disk of its own. */
+static const char disks[] = "for x in a b c; do truncate -s 256M $x.img && mkfs.btrfs -q $x.img && "
+			    "mount -o loop $x.img $x && btrfs quota enable $x || exit 1; done";
+/* All on one: as a whole, as a subvolume, as a directory. */
+static const char one_disk[] =
+	"truncate -s 512M a.img && mkfs.btrfs -q a.img && mount -o loop a.img a && btrfs quota enable a && "
+	"btrfs subvolume create a/sub && mkdir a/plain && mount --bind a/plain c && "
+	"mount -o subvol=sub $(losetup -n -O NAME -j a.img | head -1) b";
+
 /* NULL: this machine cannot. */
-static struct fixture *start(const char *test)
+static struct fixture *start_on(const char *test, const char *make, const char *body)
 {
 	struct fixture *f;
 
 	if (!mounts_begin(test))
 		return NULL;
-	f = fixture_new(conf);
-	in_dir(f, "for x in a b c; do truncate -s 256M $x.img && mkfs.btrfs -q $x.img; done");
-	for (const char *const *name = (const char *const[]){ "a", "b", "c", NULL }; *name; name++)
-		mount_disk(f, *name);
-	in_dir(f, "for x in a b c; do btrfs quota enable $x; done");
+	f = fixture_new(body);
+	in_dir(f, make);
 	fixture_hold_work(f);
 	fixture_program(f, "bin/sharesd-transfer", recording);
 	fixture_release_work(f);
@@ -63,11 +70,16 @@ static struct fixture *start(const char *test)
 	return f;
 }
 
+static struct fixture *start(const char *test)
+{
+	return start_on(test, disks, conf);
+}
+
 static void finish(struct fixture *f)
 {
 	if (f->pid)
 		fixture_stop(f);
-	in_dir(f, "umount a b c");
+	in_dir(f, "umount b c && umount a");
 	fixture_free(f);
 }
 
@@ -254,6 +266,97 @@ START_TEST(whole_first_then_the_difference)
 	ck_assert_int_eq(subvolumes(f, "a"), 1);
 	ck_assert_int_eq(subvolumes(f, "b"), 0);
 	in_dir(f, "! [ -e b/s ]");
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+/* What btrfs receive could not take as a difference comes over as a whole. */
+START_TEST(on_one_disk)
+{
+	struct fixture *f = start_on("on_one_disk", one_disk, conf);
+	bool whole;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	in_dir(f, "head -c 3M /dev/urandom >a/s/data/big");
+	replicate(f, "b");
+	replicate(f, "c");
+	put(f, "a/s/data/f", "one");
+	sent(f, NULL);
+	update(f, "b");
+	ck_assert_int_lt(sent(f, &whole), MIB);
+	ck_assert(!whole);
+	update(f, "c");
+	ck_assert_int_gt(sent(f, &whole), 3 * MIB);
+	ck_assert(whole);
+	has(f, "b/s/data/f", "one");
+	has(f, "c/s/data/f", "one");
+	promote(f, "b");
+	put(f, "b/s/data/f", "two");
+	update(f, "a");
+	has(f, "a/s/data/f", "two");
+	in_dir(f, "cmp a/s/data/big b/s/data/big && cmp a/s/data/big c/s/data/big");
+	put(f, "b/s/data/f", "three");
+	sent(f, NULL);
+	update(f, "a");
+	ck_assert_int_lt(sent(f, &whole), MIB);
+	ck_assert(!whole);
+	has(f, "a/s/data/f", "three");
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+static void run_through(struct fixture *f, const char *work, json_t *params)
+{
+	struct client *c = client_new(f);
+	json_t *reply;
+	json_int_t id;
+
+	fixture_hold_work(f);
+	id = client_send_request(c, work, params);
+	while (number_of(f, "ls b/.sharesd/staging | wc -l") == 0)
+		nap(0.01);
+	json_decref(create(f, "other"));
+	put(f, "a/s/data/f", "meanwhile");
+	json_decref(call(f, "delete_share_instance", "{s:s}", "share", "other"));
+	fixture_release_work(f);
+	reply = client_reply(c, id);
+	ck_assert_ptr_nonnull(json_object_get(reply, "result"));
+	json_decref(reply);
+	client_free(c);
+}
+
+/* Nobody waits for a transfer; what is written meanwhile comes with the next. With "dr" nobody gets in. */
+START_TEST(other_calls_go_on)
+{
+	static const char dr[] = "stats_interval = 86400\nusage_interval = 0\nreplica_state_update_interval = 86400\n"
+				 "btrfs \"a\" { root = \"@DIR@/a\"\n" DOMAIN "replication_type = dr }\n"
+				 "btrfs \"b\" { root = \"@DIR@/b\"\n" DOMAIN "replication_type = dr }\n"
+				 "btrfs \"c\" { root = \"@DIR@/c\" }\n";
+	struct fixture *f = start_on("other_calls_go_on", disks, dr);
+	_cleanup_free_ char *b = NULL;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	json_decref(
+		call(f, "allow_access", "{s:s,s:s,s:s}", "share", "s", "access_type", "user", "access_to", "nobody"));
+	put(f, "a/s/data/f", "one");
+	run_through(f, "create_share_replica", jsonx_pack("{s:s,s:s}", "share", "s", "backend", "b"));
+	expect(f, "b", "available", "in_sync");
+	has(f, "b/s/data/f", "one");
+	in_dir(f, "! getfacl -cp b/s | grep nobody");
+	put(f, "a/s/data/f", "two");
+	b = id_on(f, "b");
+	run_through(f, "update_share_replica", jsonx_pack("{s:s}", "replica", b));
+	has(f, "b/s/data/f", "two");
+	update(f, "b");
+	has(f, "b/s/data/f", "meanwhile");
+	promote(f, "b");
+	in_dir(f, "getfacl -cp b/s | grep -q user:nobody && ! getfacl -cp a/s | grep nobody");
 	no_rest(f);
 	finish(f);
 }
@@ -591,6 +694,8 @@ int main(void)
 		setenv("TMPDIR", "/dev/shm", 0);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, whole_first_then_the_difference);
+	tcase_add_test(tc, on_one_disk);
+	tcase_add_test(tc, other_calls_go_on);
 	tcase_add_test(tc, what_is_cut_off);
 	tcase_add_test(tc, there_and_back);
 	tcase_add_test(tc, the_disk_goes_away);
