@@ -354,13 +354,14 @@ endef
 
 # The units of the one daemon and those of instances differ in names only.
 unit = sed -e '/^\# Makes /d' -e 's|@PREFIX@|$(PREFIX)|' -e 's|@NAME@|$(1)|' -e 's|@CONF@|$(SYSCONF)/sharesd/$(2).conf|' \
-	-e 's|@CONFDIR@|$(SYSCONF)/sharesd|' -e 's|@SOCKET_UNIT@|$(3)|' -e 's|@DESCRIPTION@|$(4)|' $< >$@
+	-e 's|@CONFDIR@|$(SYSCONF)/sharesd|' -e 's|@SOCKET_UNIT@|$(3)|' -e 's|@DESCRIPTION@|$(4)|' \
+	-e 's|@SLICE@|$(5)|g' $< >$@
 $(O)/systemd/sharesd.%: systemd/sharesd.%.in $(O)/flags
 	@mkdir -p $(@D)
-	@$(call unit,sharesd,sharesd,sharesd.socket,Share service)
+	@$(call unit,sharesd,sharesd,sharesd.socket,Share service,system.slice)
 $(O)/systemd/sharesd@.%: systemd/sharesd.%.in $(O)/flags
 	@mkdir -p $(@D)
-	@$(call unit,sharesd-%i,%i,sharesd@%i.socket,Share service %i)
+	@$(call unit,sharesd-%i,%i,sharesd@%i.socket,Share service %i,system.slice/system-sharesd.slice)
 
 install: all ## installs below DESTDIR: programs, units, manual, headers, examples; a conf file that is there stays
 	+@$(SUB) install-built

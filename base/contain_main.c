@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -39,6 +40,7 @@ struct identity {
 struct tree {
 	pid_t program;
 	bool ended;  /* the program, not the tree */
+	bool group;  /* there is a control group for it */
 	int signals; /* readable when a child has ended */
 };
 
@@ -141,14 +143,42 @@ static void be_no_dearer(void)
 	close(fd);
 }
 
-/* In the child: becomes the program, or says why not. */
-static _Noreturn void become(const struct identity *id, char **argv, pid_t helper, int report)
+/* To a file of the control group. Returns 0 or an errno. */
+static int write_group(const char *name, const char *text)
 {
-	struct failure f = { .word = CONTAIN_NO_SWITCH };
+	int fd = openat(CONTAIN_GROUP_FD, name, O_WRONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return errno;
+	err = write(fd, text, strlen(text)) < 0 ? errno : 0;
+	close(fd);
+	return err;
+}
+
+/* A fork whose child is born in the group: going there later makes the kernel wait for all processors, some 10 ms. A
+ * filter of system calls may not let us; then `*ret_join` says that the child has to go there. */
+static pid_t fork_into_group(bool *ret_join)
+{
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = CONTAIN_GROUP_FD };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	*ret_join = pid < 0;
+	return pid < 0 ? fork() : pid;
+}
+
+/* In the child: becomes the program, or says why not. */
+static _Noreturn void become(const struct identity *id, char **argv, pid_t helper, bool join, int report)
+{
+	struct failure f = { .word = CONTAIN_NO_GROUP };
 
 	setsid();
 	be_no_dearer();
-	f.err = switch_user(id);
+	f.err = join ? write_group("cgroup.procs", "0") : 0;
+	if (f.err == 0) {
+		f.word = CONTAIN_NO_SWITCH;
+		f.err = switch_user(id);
+	}
 	if (f.err == 0) {
 		/* Should the helper be killed, at least the program itself goes with it. After the switch: that
 		 * clears it. */
@@ -165,19 +195,20 @@ static _Noreturn void become(const struct identity *id, char **argv, pid_t helpe
 }
 
 /* The program's process id; -1 where it did not come to be, which has been told. */
-static pid_t start(const struct identity *id, char **argv)
+static pid_t start(const struct identity *id, bool group, char **argv)
 {
 	struct failure f;
 	pid_t helper = getpid(), pid;
+	bool join = false;
 	int report[2];
 	ssize_t n;
 
-	if (pipe2(report, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+	if (pipe2(report, O_CLOEXEC) < 0 || (pid = group ? fork_into_group(&join) : fork()) < 0) {
 		tell(CONTAIN_NO_EXEC, errno);
 		return -1;
 	}
 	if (pid == 0)
-		become(id, argv, helper, report[1]);
+		become(id, argv, helper, join, report[1]);
 	close(report[1]);
 	do
 		n = read(report[0], &f, sizeof(f));
@@ -306,6 +337,9 @@ static void end_all(struct tree *t)
 	/* Ahead of a program that forks as fast as it can; only root may. */
 	(void)setpriority(PRIO_PROCESS, 0, -20);
 	for (;;) {
+		/* All in one blow, before they can fork. */
+		if (t->group)
+			(void)write_group("cgroup.kill", "1");
 		if (!kill_children_listed() && !kill_children_found())
 			kill(-t->program, SIGKILL);
 		n = reap(t);
@@ -317,7 +351,7 @@ static void end_all(struct tree *t)
 }
 
 /* -1, or a descriptor that is readable when a child has ended. */
-static int setup(void)
+static int setup(bool group)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigset_t child;
@@ -327,10 +361,11 @@ static int setup(void)
 			sigaction(i, &ignore, NULL);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
-	close_range(CONTAIN_FD + 1, ~0U, 0);
+	close_range(group ? CONTAIN_GROUP_FD + 1 : CONTAIN_FD + 1, ~0U, 0);
 	umask(022);
 	if (chdir("/") < 0 || fcntl(CONTAIN_FD, F_SETFD, FD_CLOEXEC) < 0 ||
-	    sigprocmask(SIG_SETMASK, &child, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+	    (group && fcntl(CONTAIN_GROUP_FD, F_SETFD, FD_CLOEXEC) < 0) || sigprocmask(SIG_SETMASK, &child, NULL) < 0 ||
+	    prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -1;
 	return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -341,11 +376,12 @@ int main(int argc, char **argv)
 	struct tree tree = { .program = -1 };
 	int err;
 
-	if (argc < 3 || fcntl(CONTAIN_FD, F_GETFD) < 0) {
+	if (argc < 4 || fcntl(CONTAIN_FD, F_GETFD) < 0) {
 		fprintf(stderr, "sharesd-contain runs hooks and helpers for sharesd, which starts it itself.\n");
 		return 2;
 	}
-	tree.signals = setup();
+	tree.group = argv[2][0] != '\0';
+	tree.signals = setup(tree.group);
 	if (tree.signals < 0) {
 		tell(CONTAIN_NO_EXEC, errno);
 		return 1;
@@ -354,7 +390,7 @@ int main(int argc, char **argv)
 	if (err)
 		tell(CONTAIN_NO_USER, err);
 	else
-		tree.program = start(&id, argv + 2);
+		tree.program = start(&id, tree.group, argv + 3);
 	let_go_of_pipes();
 	if (tree.program < 0)
 		return 1;

@@ -1,5 +1,6 @@
 #include "base/process.h"
 
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/contain.h"
 #include "base/mem.h"
@@ -21,12 +22,14 @@
 
 /* The program's 0, 1, 2 and the helper's CONTAIN_FD. */
 #define CHANNELS (CONTAIN_FD + 1)
+/* All that the helper gets. */
+#define ENDS (CONTAIN_GROUP_FD + 1)
 /* For process_start, which has no limit of its own: a machine that takes longer to start a program is in trouble. */
 #define START_LIMIT 30.0
 #define HELPER_NAME "sharesd-contain"
 
 struct ends {
-	int fd[CHANNELS];
+	int fd[ENDS]; /* -1: none */
 };
 
 static char helper_path[PATH_MAX];
@@ -73,6 +76,11 @@ const char *process_helper(void)
 	return helper_path;
 }
 
+const char *process_containment(void)
+{
+	return cgroup_holds() ? "cgroup" : "subreaper";
+}
+
 char *process_beside_helper(const char *name)
 {
 	const char *helper = process_helper();
@@ -92,7 +100,7 @@ int process_wait_ms(double deadline)
 
 static void ends_close(struct ends *ends)
 {
-	for (int i = 0; i < CHANNELS; i++)
+	for (int i = 0; i < ENDS; i++)
 		if (ends->fd[i] >= 0)
 			close(take_fd(ends->fd[i]));
 }
@@ -102,9 +110,9 @@ static int lift(int *fd)
 {
 	int high;
 
-	if (*fd >= CHANNELS)
+	if (*fd >= ENDS)
 		return 0;
-	high = fcntl(*fd, F_DUPFD_CLOEXEC, CHANNELS);
+	high = fcntl(*fd, F_DUPFD_CLOEXEC, ENDS);
 	if (high < 0)
 		return -errno;
 	close(*fd);
@@ -144,17 +152,28 @@ static int make_channels(struct process *p, struct ends *theirs)
 	return 0;
 }
 
-static const char **helper_argv(const struct process_spec *spec)
+/* Its control group, where it is to have one and there are any. */
+static int make_group(struct process *p, const struct process_spec *spec, struct ends *theirs)
+{
+	p->group = spec->group ? cgroup_make() : NULL;
+	if (!p->group)
+		return 0;
+	theirs->fd[CONTAIN_GROUP_FD] = fcntl(cgroup_fd(p->group), F_DUPFD_CLOEXEC, ENDS);
+	return theirs->fd[CONTAIN_GROUP_FD] < 0 ? -errno : 0;
+}
+
+static const char **helper_argv(const struct process_spec *spec, bool group)
 {
 	size_t n = 0;
 	const char **argv;
 
 	while (spec->argv[n])
 		n++;
-	argv = xcalloc(n + 3, sizeof(*argv));
+	argv = xcalloc(n + 4, sizeof(*argv));
 	argv[0] = HELPER_NAME;
 	argv[1] = spec->user ? spec->user : "";
-	memcpy(argv + 2, spec->argv, n * sizeof(*argv));
+	argv[2] = group ? "group" : "";
+	memcpy(argv + 3, spec->argv, n * sizeof(*argv));
 	return argv;
 }
 
@@ -176,7 +195,7 @@ static const char **marked_env(const struct process_spec *spec, const char *mark
  * leave the helper to clear up. */
 static int spawn(const struct process_spec *spec, const struct ends *theirs, const char *mark, pid_t *ret)
 {
-	_cleanup_free_ const char **argv = helper_argv(spec);
+	_cleanup_free_ const char **argv = helper_argv(spec, theirs->fd[CONTAIN_GROUP_FD] >= 0);
 	_cleanup_free_ const char **env = marked_env(spec, mark);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -190,8 +209,9 @@ static int spawn(const struct process_spec *spec, const struct ends *theirs, con
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawn_file_actions_init(&actions);
-	for (int i = 0; i < CHANNELS && r == 0; i++)
-		r = posix_spawn_file_actions_adddup2(&actions, theirs->fd[i], i);
+	for (int i = 0; i < ENDS && r == 0; i++)
+		if (theirs->fd[i] >= 0)
+			r = posix_spawn_file_actions_adddup2(&actions, theirs->fd[i], i);
 	if (r == 0)
 		r = posix_spawn(ret, process_helper(), &actions, &attr, (char **)argv, (char **)env);
 	posix_spawn_file_actions_destroy(&actions);
@@ -201,10 +221,12 @@ static int spawn(const struct process_spec *spec, const struct ends *theirs, con
 
 static int spawn_helper(struct process *p, const struct process_spec *spec, struct error *e)
 {
-	struct ends theirs __attribute__((__cleanup__(ends_close))) = { { -1, -1, -1, -1 } };
+	struct ends theirs __attribute__((__cleanup__(ends_close))) = { { -1, -1, -1, -1, -1 } };
 	int r;
 
 	r = make_channels(p, &theirs);
+	if (r == 0)
+		r = make_group(p, spec, &theirs);
 	if (r < 0)
 		return error_errno(e, -r, "cannot make the pipes to run %s", spec->argv[0]);
 	r = stray_mark(p->mark);
@@ -255,6 +277,8 @@ static int start_failure(const struct process_spec *spec, const struct contain_m
 	case CONTAIN_NO_SWITCH:
 		return error_errno(e, m->value, "cannot run %s as user \"%s\" (only root may become another)",
 				   spec->argv[0], spec->user);
+	case CONTAIN_NO_GROUP:
+		return error_errno(e, m->value, "cannot run %s in a control group of its own", spec->argv[0]);
 	case CONTAIN_NO_EXEC:
 		return exec_failure(spec, m->value, e);
 	case CONTAIN_STARTED:
@@ -339,7 +363,14 @@ void process_listen(struct process *p)
 		close(take_fd(p->control));
 }
 
-/* The helper was killed, and the program with it: nobody else ends what is left of both, in whatever session. */
+static void end_group(struct process *p)
+{
+	cgroup_end(p->group, PROCESS_KILL_LIMIT);
+	p->group = NULL;
+}
+
+/* The helper was killed, and the program with it: nobody else ends what is left of both, in whatever session, and
+ * group, for the daemon's own user may leave that. */
 static void end_strays(const struct process *p)
 {
 	if (p->program > 1)
@@ -358,6 +389,7 @@ static void reap_helper(struct process *p)
 	while (waitid(P_PID, (id_t)p->helper, &info, WEXITED) < 0 && errno == EINTR)
 		continue;
 	p->helper = 0;
+	end_group(p);
 	process_listen(p);
 	killed = info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
 	if (p->ended && !killed)
@@ -412,6 +444,7 @@ void process_free(struct process *p)
 	if (!p)
 		return;
 	process_kill(p);
+	end_group(p);
 	cleanup_close(&p->pidfd);
 	cleanup_close(&p->control);
 	cleanup_close(&p->in);

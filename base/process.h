@@ -2,8 +2,8 @@
  * (sharesd-contain) which is the subreaper of its tree: at the program's end, at the time limit, on process_kill and
  * when the daemon dies, everything below is killed until no child is left, whatever session or group it moved to. The
  * program gets a session of its own, an empty signal mask, only the environment given and SHARESD_RUN, and descriptors
- * 0, 1, 2. SHARESD_RUN is of this run alone: should the helper be killed, all who have it are. Any thread; one process
- * object in one thread at a time. */
+ * 0, 1, 2. With `group` all of it is killed by its control group too. SHARESD_RUN is of this run alone: should the
+ * helper be killed, all who have it are. Any thread; one process object in one thread at a time. */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
@@ -17,6 +17,7 @@ struct process_spec {
 	const char *const *argv; /* argv[0] is an absolute path */
 	const char *const *env;  /* "NAME=value" .. NULL: the whole environment, but for SHARESD_RUN */
 	const char *user;        /* name or number to run as, or NULL */
+	bool group;              /* in a control group of its own, where there are any (base/cgroup.h) */
 	const void *input;       /* process_run: written to standard input, then closed; the program need not read it */
 	size_t input_len;
 	size_t max_output; /* bytes of standard output kept; more is `too_much` and ends the program */
@@ -40,8 +41,9 @@ const char *process_helper(void);
 /* Another program of ours, which lies beside it: owned by the caller. */
 char *process_beside_helper(const char *name);
 
-/* What holds a program and its children together, as it is told to users: "subreaper". */
-#define PROCESS_CONTAINMENT "subreaper"
+/* What holds a program with `group` and its children together, as it is told to users: "cgroup" (and the subreaper) or
+ * "subreaper". */
+const char *process_containment(void);
 
 /* Runs to the end. 0 whatever the program's own fate; negative when it could not be started (ENOENT, EACCES, ..), with
  * `e` saying what and where. `ret` is filled on 0 and freed by the caller. */

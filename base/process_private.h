@@ -20,6 +20,7 @@ struct process {
 	bool ended;                 /* `status` is known; what the program left may still be dying */
 	int status;                 /* wait status */
 	char mark[STRAY_MARK_SIZE]; /* in the environment of all that comes of it */
+	struct cgroup *group;       /* NULL: it has none of its own */
 	double started;
 };
 

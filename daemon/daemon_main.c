@@ -1,4 +1,5 @@
 /* sharesd: arguments, the conf file, then the service. */
+#include "base/cgroup.h"
 #include "base/cleanup.h"
 #include "base/crash.h"
 #include "base/log.h"
@@ -50,6 +51,15 @@ static int load_conf(const char *path, struct conf **ret)
 	return r;
 }
 
+/* Groups that are not delegated to us are nothing to speak of: list_hooks shows what holds a hook. */
+static void set_up_groups(void)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	if (cgroup_setup(&e) < 0 && e.message)
+		log_notice("hooks get no control groups, and are held together by their helpers alone: %s", e.message);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments args;
@@ -81,7 +91,9 @@ int main(int argc, char **argv)
 	n_fds = sd_listen_fds(1);
 	for (int i = 0; i < n_fds && i < 16; i++)
 		fds[i] = SD_LISTEN_FDS_START + i;
+	set_up_groups();
 	r = loop_run(args.conf, conf, fds, n_fds > 16 ? 16 : n_fds);
+	cgroup_setup_end();
 	conf_unref(conf);
 	if (r < 0)
 		log_linger();

@@ -138,6 +138,7 @@ static int run_program(const struct exec *x, const struct hook_event *ev, const 
 	struct process_spec spec = { .argv = argv,
 				     .env = env.vars,
 				     .user = x->user,
+				     .group = true,
 				     .input = input,
 				     .input_len = len + 1,
 				     .max_output = HOOK_OUTPUT_MAX,
@@ -212,7 +213,7 @@ static void exec_describe(void *hook, json_t *object)
 	const struct exec *x = hook;
 	json_object_set_new(object, "timeout", json_real(x->timeout));
 	json_object_set_new(object, "user", jsonx_string(x->user));
-	json_object_set_new(object, "containment", json_string(PROCESS_CONTAINMENT));
+	json_object_set_new(object, "containment", json_string(process_containment()));
 }
 
 const struct hook_ops hook_exec = {

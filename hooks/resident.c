@@ -151,7 +151,7 @@ static int start(struct resident *p, struct error *e)
 	_cleanup_hook_env_ struct hook_env env;
 	hook_env_make(&env, p->spec->setup, NULL);
 	const char *const argv[] = { path, NULL };
-	struct process_spec spec = { .argv = argv, .env = env.vars, .user = p->spec->user };
+	struct process_spec spec = { .argv = argv, .env = env.vars, .user = p->spec->user, .group = true };
 	r = dialog_start(&spec, &p->dialog, e);
 	if (r < 0)
 		return r;
@@ -324,7 +324,7 @@ void resident_describe(const struct resident *p, json_t *object)
 {
 	json_object_set_new(object, "timeout", json_real(p->spec->timeout));
 	json_object_set_new(object, "user", jsonx_string(p->spec->user));
-	json_object_set_new(object, "containment", json_string(PROCESS_CONTAINMENT));
+	json_object_set_new(object, "containment", json_string(process_containment()));
 	json_object_set_new(object, "state", json_string(p->dialog ? "running" : "stopped"));
 	json_object_set_new(object, "pid", p->dialog ? json_integer(dialog_pid(p->dialog)) : json_null());
 	json_object_set_new(object, "starts", json_integer((json_int_t)p->starts));

@@ -275,6 +275,44 @@ START_TEST(hardening_is_in_force)
 }
 END_TEST
 
+/* Two forks and a session away, without its environment, and the helper is dead. */
+#define ESCAPE                                                                                                         \
+	"#!/bin/sh\ncd /srv\n[ $2 = extend_share ] || exit 0\ncat /proc/self/cgroup >groups\n"                         \
+	"mkdir $(dirname $(ls -d /sys/fs/cgroup/system.slice/sharesd.service "                                         \
+	"/sys/fs/cgroup/unified/system.slice/sharesd.service 2>/dev/null | tail -n 1))/mine 2>/dev/null && "           \
+	"touch not-read-only\necho $PPID >helper\n(env -i setsid /bin/sh -c "                                          \
+	"'/bin/sh -c \"echo \\$\\$ >escaped; kill -9 \\$(cat helper); exec sleep 100\" &' &)\nsleep 100\n"
+
+#define CONTAINMENT "sharesctl hook list --json | jq -r '.hooks[].containment'"
+
+START_TEST(hooks_have_groups)
+{
+	long pid;
+
+	if (!machine_is_there(m, "hooks_have_groups"))
+		return;
+	write_program("/etc/sharesd/hooks/escape", ESCAPE);
+	start_anew("dir \"media\" { root = \"/srv/media\" hook_drivers = {\"exec:/etc/sharesd/hooks/escape\"} "
+		   "enable_pre_hooks = true }\n");
+	expect(CONTAINMENT, "cgroup");
+	pid = main_pid();
+	run("sharesctl share create photos --backend media --size 1MiB");
+	ck_assert_int_ne(machine_try(m, NULL, "sharesctl share extend photos 2MiB"), 0);
+	expect("grep -c '^0::/.*sharesd[.]service/sharesd-hooks[.][0-9]*/[0-9]*$' /srv/groups", "1");
+	machine_wait(m, "! grep -q '^State:.[^Z]' /proc/$(cat /srv/escaped)/status");
+	/* All other groups are read-only. */
+	expect("ls /srv", "escaped\ngroups\nhelper\nmedia");
+	/* One daemon after another. */
+	free(machine_run(m, "kill -9 %ld", pid));
+	machine_wait(m, "sharesctl status && [ $(systemctl show -P MainPID sharesd) -ne %ld ]", pid);
+	expect("find /sys/fs/cgroup -path '*/sharesd.service/sharesd-hooks.*' -prune -print | wc -l", "1");
+	expect(CONTAINMENT, "cgroup");
+	drop_in("[Service]\nDelegate=no\n");
+	run("systemctl restart sharesd");
+	expect(CONTAINMENT, "subreaper");
+}
+END_TEST
+
 START_TEST(journal_has_fields)
 {
 	json_t *j;
@@ -702,6 +740,7 @@ int main(void)
 	tcase_add_test(t, first_connection_starts_it);
 	tcase_add_test(t, shares_of_users);
 	tcase_add_test(t, hardening_is_in_force);
+	tcase_add_test(t, hooks_have_groups);
 	tcase_add_test(t, journal_has_fields);
 	tcase_add_test(t, reload_good_and_bad);
 	tcase_add_test(t, restarts_lose_nothing);
