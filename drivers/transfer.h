@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct transfer {
@@ -12,16 +13,22 @@ struct transfer {
 	/* btrfs: what both sides have, a snapshot on the source's side. rsync: a tree on the target's file system;
 	 * files in it that are still the same are not copied, but linked. Or NULL. */
 	const char *base;
+	uint64_t inode;       /* rsync: what the source must be; 0: any */
 	uint64_t total_bytes; /* expected, for per cent; 0: unknown */
+};
+
+struct transfer_result {
+	uint64_t sent_bytes;
+	bool same; /* rsync: `base` is what `source` is, and nothing was made */
 };
 
 /* Sends the read-only snapshot `source` into the directory `target`, where it keeps its name. It is there whole, and on
  * stable storage, or not at all. */
-int transfer_btrfs(const struct transfer *t, uint64_t *ret_sent, struct error *e);
+int transfer_btrfs(const struct transfer *t, struct transfer_result *ret, struct error *e);
 
 /* Makes `target`, a directory that is made if it is missing, equal to the directory `source`: what is on other file
  * systems left out, no link followed, whatever others do in `source` meanwhile. On failure some is, and the next try
  * goes on from there. */
-int transfer_rsync(const struct transfer *t, uint64_t *ret_sent, struct error *e);
+int transfer_rsync(const struct transfer *t, struct transfer_result *ret, struct error *e);
 
 #endif

@@ -124,7 +124,7 @@ static int look(struct stream *s, struct error *e)
 	return s->send.pid == 0 && s->receive.pid == 0;
 }
 
-static int carry(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+static int carry(const struct transfer *t, struct transfer_result *ret, struct error *e)
 {
 	_cleanup_stream_ struct stream s = {
 		t, TRANSFER_CHILD_INIT, TRANSFER_CHILD_INIT, .from = -1, .to = -1, .signals = -1,
@@ -140,7 +140,8 @@ static int carry(const struct transfer *t, uint64_t *ret_sent, struct error *e)
 			return r;
 		wait_for_more(&s);
 	}
-	*ret_sent = s.bytes;
+	if (r == 1)
+		*ret = (struct transfer_result){ .sent_bytes = s.bytes };
 	return r < 0 ? r : 0;
 }
 
@@ -173,7 +174,7 @@ static int flush(int target, const char *name, const char *flush_name, struct er
 	return r < 0 ? error_errno(e, -r, "cannot flush %s", name) : 0;
 }
 
-int transfer_btrfs(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+int transfer_btrfs(const struct transfer *t, struct transfer_result *ret, struct error *e)
 {
 	_cleanup_close_ int target = path_open_root(t->target);
 	const char *name = strrchr(t->source, '/') + 1;
@@ -188,7 +189,7 @@ int transfer_btrfs(const struct transfer *t, uint64_t *ret_sent, struct error *e
 				 name);
 	if (is_there(target, flush_name) && (r = remove_volume(target, flush_name, e)) < 0)
 		return r;
-	r = carry(t, ret_sent, e);
+	r = carry(t, ret, e);
 	if (r == 0)
 		r = flush(target, name, flush_name, e);
 	if (r < 0 && is_there(target, name))

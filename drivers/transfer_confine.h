@@ -4,10 +4,16 @@
 #ifndef DRIVERS_TRANSFER_CONFINE_H
 #define DRIVERS_TRANSFER_CONFINE_H
 
-#include "drivers/transfer.h"
+#include <stdbool.h>
 
-/* For the child, before it becomes the program, for good: data is a struct transfer, all of whose trees exist. By
- * Landlock; 0 also where the kernel is built without it. */
+struct transfer_tree {
+	int fd;           /* or -1, and .. */
+	const char *path; /* .. NULL: none */
+	bool writable;
+};
+
+/* For the child, before it becomes the program, for good: data is a list of struct transfer_tree, which ends with
+ * neither. By Landlock; 0 also where the kernel is built without it. */
 int transfer_confine(const void *data);
 
 #endif

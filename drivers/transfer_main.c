@@ -2,9 +2,11 @@
  * result or the error.
  *
  *   sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL             btrfs send [-p PARENT] SNAPSHOT | btrfs receive DIR
- *   sharesd-transfer rsync [--base DIR] SOURCE TARGET TOTAL        rsync SOURCE/ TARGET/
+ *   sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL
+ *                                                                  rsync [--link-dest DIR] SOURCE/ TARGET/
  *
- * TOTAL: bytes that are expected, 0 where that is unknown. The result is {"sent_bytes"}. */
+ * TOTAL: bytes that are expected, 0 where that is unknown. --inode: what the source must be. The result is
+ * {"sent_bytes", "same"}; the latter where DIR is already what SOURCE is, and TARGET was not made. */
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
@@ -18,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef int transfer_function(const struct transfer *t, uint64_t *ret_sent, struct error *e);
+typedef int transfer_function(const struct transfer *t, struct transfer_result *ret, struct error *e);
 
 static bool is_number(const char *s, uint64_t *ret)
 {
@@ -33,7 +35,9 @@ static transfer_function *parse_btrfs(int n, char **args, struct transfer *ret)
 {
 	if (n != 4 || !is_number(args[3], &ret->total_bytes))
 		return NULL;
-	*ret = (struct transfer){ args[0], args[2], strcmp(args[1], "-") == 0 ? NULL : args[1], ret->total_bytes };
+	ret->source = args[0];
+	ret->target = args[2];
+	ret->base = strcmp(args[1], "-") == 0 ? NULL : args[1];
 	return transfer_btrfs;
 }
 
@@ -48,16 +52,21 @@ static transfer_function *parse_rsync(int n, char **args, struct transfer *ret)
 
 static transfer_function *parse(int argc, char **argv, struct transfer *ret)
 {
-	static const struct option longs[] = { { "base", required_argument, NULL, 'b' }, { 0 } };
+	static const struct option longs[] = {
+		{ "base", required_argument, NULL, 'b' },
+		{ "inode", required_argument, NULL, 'i' },
+		{ 0 },
+	};
 	transfer_function *f;
 	int o;
 
 	if (argc < 2)
 		return NULL;
 	while ((o = getopt_long(argc - 1, argv + 1, "", longs, NULL)) >= 0) {
-		if (o != 'b')
+		if (o == 'b')
+			ret->base = optarg;
+		else if (o != 'i' || !is_number(optarg, &ret->inode))
 			return NULL;
-		ret->base = optarg;
 	}
 	argv += 1 + optind;
 	argc -= 1 + optind;
@@ -74,7 +83,7 @@ int main(int argc, char **argv)
 	struct transfer t = { 0 };
 	transfer_function *f = parse(argc, argv, &t);
 	json_t *result = NULL;
-	uint64_t sent = 0;
+	struct transfer_result done = { 0 };
 
 	mem_setup();
 	signal(SIGPIPE, SIG_IGN);
@@ -82,10 +91,10 @@ int main(int argc, char **argv)
 	setenv("LC_ALL", "C.UTF-8", 1);
 	if (!f) {
 		fprintf(stderr, "usage: sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL\n"
-				"       sharesd-transfer rsync [--base DIR] SOURCE TARGET TOTAL\n");
+				"       sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL\n");
 		return 2;
 	}
-	if (f(&t, &sent, &e) == 0)
-		result = jsonx_pack("{s:I}", "sent_bytes", (json_int_t)sent);
+	if (f(&t, &done, &e) == 0)
+		result = jsonx_pack("{s:I,s:b}", "sent_bytes", (json_int_t)done.sent_bytes, "same", done.same);
 	return report_end(result, &e);
 }

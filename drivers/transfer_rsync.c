@@ -23,12 +23,15 @@ enum { LINE_BYTES = 512, VANISHED = 24 };
 
 struct run {
 	const struct transfer *t;
+	int source;
+	bool dry; /* looks only whether something differs from the base */
 	struct transfer_child rsync;
 	int out; /* -1 at its end */
 	int signals;
 	char line[LINE_BYTES];
 	size_t len;
 	uint64_t sent;
+	bool differs;
 };
 
 static void run_clear(struct run *r)
@@ -47,26 +50,23 @@ static void run_clear(struct run *r)
  * (--modify-window), as a file may change twice a second. */
 static int start(struct run *r, struct error *e)
 {
-	const char *argv[] = { "rsync",
-			       "-aHAXSx",
-			       "--super",
-			       "--numeric-ids",
-			       "--delete",
-			       "--modify-window=-1",
-			       "--info=progress2,stats1",
-			       "--outbuf=N",
-			       "--no-human-readable",
-			       NULL,
-			       NULL,
-			       NULL,
-			       NULL,
-			       NULL };
-	struct transfer_spec spec = { argv, "rsync", "rsync", -1, -1, -1, transfer_confine, r->t };
+	const char *argv[16] = { "rsync",    "-aHAXSx",   "--super", "--numeric-ids", "--modify-window=-1",
+				 "--delete", "--outbuf=N" };
+	struct transfer_tree trees[] = {
+		{ r->source, NULL, false },
+		{ -1, r->dry ? r->t->base : r->t->target, true },
+		{ -1, r->dry ? NULL : r->t->base, true },
+		{ -1, NULL, false },
+	};
+	struct transfer_spec spec = { argv, "rsync", "rsync", -1, -1, r->source, transfer_confine, trees };
 	_cleanup_free_ char *base = r->t->base ? xasprintf("--link-dest=%s", r->t->base) : NULL;
-	_cleanup_free_ char *source = xasprintf("%s/", r->t->source), *target = xasprintf("%s/", r->t->target);
-	int ends[2], n = 9, ret;
+	_cleanup_free_ char *source = xasprintf("/proc/self/fd/%d/", r->source);
+	_cleanup_free_ char *target = xasprintf("%s/", r->dry ? r->t->base : r->t->target);
+	int ends[2], n = 7, ret;
 
-	if (base)
+	argv[n++] = r->dry ? "-ni" : "--info=progress2,stats1";
+	argv[n++] = "--no-human-readable";
+	if (base && !r->dry)
 		argv[n++] = base;
 	argv[n++] = "--";
 	argv[n++] = source;
@@ -106,6 +106,7 @@ static void take_output(struct run *r)
 	while (r->out >= 0 && (n = read(r->out, data, sizeof data)) != -1) {
 		if (n == 0)
 			close(take_fd(r->out));
+		r->differs |= n > 0;
 		for (ssize_t i = 0; i < n; i++)
 			if (data[i] == '\r' || data[i] == '\n')
 				take_line(r);
@@ -114,49 +115,83 @@ static void take_output(struct run *r)
 	}
 }
 
-static int carry(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+/* To its end, or as soon as something differs. */
+static int follow(struct run *r, struct error *e)
 {
-	_cleanup_run_ struct run r = { .t = t, .rsync = TRANSFER_CHILD_INIT, .out = -1, .signals = -1 };
+	int n;
+
+	while (transfer_child_listen(&r->rsync), r->rsync.pid > 0) {
+		struct pollfd fds[] = {
+			{ .fd = r->signals, .events = POLLIN },
+			{ .fd = r->out, .events = POLLIN },
+			{ .fd = r->rsync.err, .events = POLLIN },
+			{ .fd = r->rsync.pidfd, .events = POLLIN },
+		};
+
+		if ((n = transfer_interrupted(r->signals, e)) < 0)
+			return n;
+		take_output(r);
+		if (r->dry && r->differs)
+			return 0;
+		poll(fds, sizeof fds / sizeof *fds, -1);
+	}
+	take_output(r);
+	/* What vanishes while it is read was removed by its owner. */
+	if (WIFEXITED(r->rsync.status) && WEXITSTATUS(r->rsync.status) == VANISHED)
+		r->differs = true;
+	else if (!transfer_child_is_good(&r->rsync))
+		return transfer_child_error(&r->rsync, e);
+	return 0;
+}
+
+static int run(const struct transfer *t, int source, bool dry, struct transfer_result *ret, struct error *e)
+{
+	_cleanup_run_ struct run r = {
+		.t = t,
+		.source = source,
+		.dry = dry,
+		.rsync = TRANSFER_CHILD_INIT,
+		.out = -1,
+		.signals = -1,
+	};
 	int n;
 
 	if ((r.signals = transfer_signals(e)) < 0)
 		return r.signals;
-	if ((n = start(&r, e)) < 0)
+	if ((n = start(&r, e)) < 0 || (n = follow(&r, e)) < 0)
 		return n;
-	while (transfer_child_listen(&r.rsync), r.rsync.pid > 0) {
-		struct pollfd fds[] = {
-			{ .fd = r.signals, .events = POLLIN },
-			{ .fd = r.out, .events = POLLIN },
-			{ .fd = r.rsync.err, .events = POLLIN },
-			{ .fd = r.rsync.pidfd, .events = POLLIN },
-		};
-
-		if ((n = transfer_interrupted(r.signals, e)) < 0)
-			return n;
-		take_output(&r);
-		poll(fds, sizeof fds / sizeof *fds, -1);
-	}
-	take_output(&r);
-	/* What vanishes while it is read was removed by its owner. */
-	if (!transfer_child_is_good(&r.rsync) &&
-	    !(WIFEXITED(r.rsync.status) && WEXITSTATUS(r.rsync.status) == VANISHED))
-		return transfer_child_error(&r.rsync, e);
-	*ret_sent = r.sent;
+	*ret = (struct transfer_result){ .sent_bytes = r.sent, .same = dry && !r.differs };
 	return 0;
 }
 
-int transfer_rsync(const struct transfer *t, uint64_t *ret_sent, struct error *e)
+/* By its descriptor it stays the one that was looked at, whoever renames what above it. */
+static int open_source(const struct transfer *t, struct error *e)
 {
-	struct timespec begun;
+	_cleanup_close_ int fd = path_open_root(t->source);
 	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(e, fd < 0 ? -fd : errno, "cannot open the source %s", t->source);
+	if (t->inode && st.st_ino != t->inode)
+		return error_set(e, ERR_DRIVER_FAILED, ESTALE, "%s was replaced by another directory: try again",
+				 t->source);
+	return take_fd(fd);
+}
+
+int transfer_rsync(const struct transfer *t, struct transfer_result *ret, struct error *e)
+{
+	_cleanup_close_ int source = open_source(t, e);
+	struct timespec begun;
 	int fd, r;
 
-	if (stat(t->source, &st) < 0)
-		return error_errno(e, errno, "cannot open the source %s", t->source);
+	if (source < 0)
+		return source;
+	if (t->base && ((r = run(t, source, true, ret, e)) < 0 || ret->same))
+		return r;
 	if (mkdir(t->target, 0700) < 0 && errno != EEXIST)
 		return error_errno(e, errno, "cannot make %s", t->target);
 	clock_gettime(CLOCK_REALTIME, &begun);
-	if ((r = carry(t, ret_sent, e)) < 0)
+	if ((r = run(t, source, false, ret, e)) < 0)
 		return r;
 	fd = path_open_root(t->target);
 	return fd < 0 ? error_errno(e, -fd, "cannot open %s", t->target) : tree_flush(fd, &begun, e);

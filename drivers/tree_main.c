@@ -3,7 +3,7 @@
  *   sharesd-tree copy [--root DIR] [--inode N] SRC DST     {"result":{"bytes","files","reflink"}}
  *   sharesd-tree measure [--root DIR] [--inode N] DIR      {"result":{"used_bytes","files"}}
  *   sharesd-tree remove [--root DIR] DIR                   {"result":{}}
- *   sharesd-tree empty [--root DIR] DIR                    {"result":{}}: all in it, but not itself
+ *   sharesd-tree empty [--root DIR].. DIR                  {"result":{}}: all in it, but not itself; in each root
  *
  * With --root the paths are relative to it and confined to it: no link is followed, no mount point crossed. --inode
  * is what the source must be. */
@@ -24,9 +24,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { MAX_ROOTS = 8 };
+
 struct request {
 	const char *command;
-	const char *root;         /* NULL: paths as they are */
+	const char *root; /* NULL: paths as they are */
+	const char *roots[MAX_ROOTS];
+	size_t n_roots;
 	unsigned long long inode; /* 0: any */
 	char **paths;
 };
@@ -108,12 +112,32 @@ static int run_remove(const struct request *q, json_t **ret, struct error *e)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_close_ int parent = open_parent(q, q->paths[0], &name, e);
-	bool empty = strcmp(q->command, "empty") == 0;
-	int r = parent < 0 ? parent : empty ? tree_empty(parent, name, e) : tree_remove(parent, name, e);
+	int r = parent < 0 ? parent : tree_remove(parent, name, e);
 
 	if (r == 0)
 		*ret = json_object();
 	return r;
+}
+
+/* Whatever can be emptied is; the error is that of the first that cannot. */
+static int run_empty(const struct request *q, json_t **ret, struct error *e)
+{
+	int first = 0;
+
+	for (size_t i = 0; i == 0 || i < q->n_roots; i++) {
+		_cleanup_free_ char *name = NULL;
+		_cleanup_close_ int parent = -1;
+		struct request one = *q;
+		int r;
+
+		one.root = q->roots[i];
+		parent = open_parent(&one, q->paths[0], &name, first ? NULL : e);
+		r = parent < 0 ? parent : tree_empty(parent, name, first ? NULL : e);
+		first = first ? first : r;
+	}
+	if (first == 0)
+		*ret = json_object();
+	return first;
 }
 
 static const struct command {
@@ -124,7 +148,7 @@ static const struct command {
 	{ "copy", 2, run_copy },
 	{ "measure", 1, run_measure },
 	{ "remove", 1, run_remove },
-	{ "empty", 1, run_remove },
+	{ "empty", 1, run_empty },
 };
 
 static const struct command *parse(int argc, char **argv, struct request *ret)
@@ -140,8 +164,8 @@ static const struct command *parse(int argc, char **argv, struct request *ret)
 		return NULL;
 	ret->command = argv[1];
 	while ((o = getopt_long(argc - 1, argv + 1, "", longs, NULL)) >= 0) {
-		if (o == 'r')
-			ret->root = optarg;
+		if (o == 'r' && ret->n_roots < MAX_ROOTS)
+			ret->root = ret->roots[ret->n_roots++] = optarg;
 		else if (o == 'i')
 			ret->inode = strtoull(optarg, NULL, 10);
 		else

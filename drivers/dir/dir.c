@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "drivers/dir/dir_replica.h"
 #include "drivers/local/local.h"
 #include "drivers/local/local_work.h"
 
@@ -71,6 +72,7 @@ static const struct local_storage storage = {
 	.measure = local_work_measure,
 	.may_adopt = may_adopt,
 	.purge = local_work_purge,
+	.replication = &dir_replication,
 };
 
 /* ---- the driver ---- */
@@ -110,4 +112,5 @@ const struct share_driver_ops dir_driver = {
 	.create = create,
 	.destroy = destroy,
 	LOCAL_SLOTS,
+	LOCAL_REPLICA_SLOTS,
 };

@@ -227,24 +227,47 @@ int local_gate_prepare(const struct local_object *share, struct error *e)
 	return error_errno(e, errno, "cannot set the mode of the gate %s", share->location);
 }
 
+static void add_active(json_t *results, const struct driver_rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		json_object_set_new(results, rules[i].id, jsonx_pack("{s:s}", "state", "active"));
+}
+
+/* Nobody gets in, and that is as it should be: a replica that nothing holds read-only is there to be promoted. */
+static int shut(const struct local_root *root, const struct local_object *share, const struct driver_rules *rules,
+		json_t **ret_results, struct error *e)
+{
+	int r = local_gate_set(root, share, NULL, false, NULL, e);
+
+	if (r < 0)
+		return r;
+	*ret_results = json_object();
+	if (rules->n_add + rules->n_update + rules->n_remove == 0)
+		add_active(*ret_results, rules->all, rules->n_all);
+	add_active(*ret_results, rules->add, rules->n_add);
+	add_active(*ret_results, rules->update, rules->n_update);
+	return 0;
+}
+
 int local_update_access(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	_cleanup_root_ struct local_root root = LOCAL_ROOT_INIT;
 	_cleanup_object_ struct local_object share = LOCAL_OBJECT_INIT;
+	bool secondary = local_replica_is_secondary(call->share), held;
 	json_t *results = NULL;
-	bool held;
 	int r;
 
 	if ((r = local_root_open(backend, &root, e)) < 0 || (r = local_share_find(&root, call->share, &share, e)) < 0)
 		return r;
-	held = local_replica_is_secondary(call->share) && local_replica_can_hold(&root);
+	held = secondary && local_replica_can_hold(&root);
 	/* What is its own gate could not be changed. */
 	if (call->share->replica_state && (!held || share.in_place) &&
 	    (r = local_replica_hold(&root, &share, false, e)) < 0)
 		return r;
 	if (!local_gate_takes_rules(&share))
 		results = json_object();
-	else if ((r = local_gate_set(&root, &share, call->rules, held, &results, e)) < 0)
+	else if ((r = secondary && !held ? shut(&root, &share, call->rules, &results, e)
+					 : local_gate_set(&root, &share, call->rules, held, &results, e)) < 0)
 		return r;
 	if (held && (r = local_replica_hold(&root, &share, true, e)) < 0) {
 		json_decref(results);

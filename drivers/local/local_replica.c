@@ -113,13 +113,31 @@ static int put_copy_mark(struct task *t, bool copy, struct error *e)
 	return local_object_save(&t->r, &t->share, e);
 }
 
+static char *staged_data(const struct task *t)
+{
+	return xasprintf("%s/data", t->call->share->id);
+}
+
+static int stage(const struct task *t, struct error *e)
+{
+	const struct local_replication *how = replication_of(&t->r);
+	_cleanup_close_ int staging = -1;
+	int n;
+
+	if (!how->stage)
+		return 0;
+	n = local_staging_make(&t->r, t->call->share->id, &staging, e);
+	return n < 0 ? n : how->stage(&t->r, t->call->share, e);
+}
+
 /* Of an adopted share the root is its gate, whose ACL and mode are the rules there: the copy gets those that it had
  * before. Where the source cannot be asked, the data that are shown have them. */
-static int fit_root(const struct task *t, int staging, struct error *e)
+static int fit_root(const struct task *t, struct error *e)
 {
 	const struct local_object *source = &t->source.share;
 	const char *acl = jsonx_str(source->mark, "acl"), *mode = jsonx_str(source->mark, "mode");
-	_cleanup_close_ int data = path_open(staging, "data", O_RDONLY | O_DIRECTORY, 0), shown = -1;
+	_cleanup_free_ char *staged = staged_data(t);
+	_cleanup_close_ int data = path_open(t->r.staging, staged, O_RDONLY | O_DIRECTORY, 0), shown = -1;
 	int n = 0;
 
 	if (data < 0)
@@ -131,20 +149,35 @@ static int fit_root(const struct task *t, int staging, struct error *e)
 			return shown;
 		n = local_acl_copy(shown, data);
 	}
-	return n < 0 ? error_errno(e, -n, "cannot set the access of the root of share %s", t->call->share->name) : 0;
+	if (n < 0)
+		return error_errno(e, -n, "cannot set the access of the root of share %s", t->call->share->name);
+	return local_order(t->r.b, data, "the root of the copy", e);
+}
+
+/* Whether the replica's data are older than what there is in their place. */
+static bool is_behind(const struct task *t, bool brought)
+{
+	const struct local_replication *how = replication_of(&t->r);
+	_cleanup_free_ char *staged = staged_data(t);
+	_cleanup_close_ int data = -1;
+
+	if (how->stage && t->purpose == TO_PROMOTE)
+		return brought || jsonx_bool(t->share.mark, "copy");
+	if (how->stage)
+		return !jsonx_bool(t->share.mark, "copy") || !how->is_shown(&t->r, t->call->share, &t->share);
+	if (brought)
+		data = path_open(t->r.staging, staged, O_RDONLY | O_DIRECTORY, 0);
+	return data >= 0;
 }
 
 static int try_to_show(struct task *t, bool writable, struct error *e)
 {
 	const struct driver_call *call = t->call;
 	const char *id = call->share->id;
-	_cleanup_close_ int staging = -1;
 	int n;
 
-	if ((n = local_staging_make(&t->r, id, &staging, e)) < 0)
-		return n;
 	/* What is held cannot be moved either. */
-	if ((n = replication_of(&t->r)->stage(&t->r, call->share, e)) < 0 || (n = fit_root(t, staging, e)) < 0 ||
+	if ((n = stage(t, e)) < 0 || (n = fit_root(t, e)) < 0 ||
 	    (n = local_replica_hold(&t->r, &t->share, false, e)) < 0 ||
 	    (n = local_exchange(&t->r, call->id, id, call->share->size_bytes, &t->share, e)) < 0 ||
 	    (!writable && (n = local_replica_hold(&t->r, &t->share, true, e)) < 0) ||
@@ -182,20 +215,12 @@ static int end_create(struct task *t, struct driver_result *ret, struct error *e
 	_cleanup_close_ int gate = -1, data = -1;
 	int n;
 
-	if (replication_of(&t->r)->stage) {
-		if ((n = local_staging_make(&t->r, call->share->id, &gate, e)) < 0 ||
-		    (n = replication_of(&t->r)->stage(&t->r, call->share, e)) < 0)
-			return n;
-	} else {
-		gate = path_open(t->r.staging, call->share->id, O_RDONLY | O_DIRECTORY, 0);
-		if (gate < 0)
-			return error_errno(e, -gate, "cannot open the copy of share %s", call->share->name);
-	}
-	data = path_open(gate, "data", O_RDONLY | O_DIRECTORY, 0);
+	if ((n = stage(t, e)) < 0 || (n = fit_root(t, e)) < 0)
+		return n;
+	gate = path_open(t->r.staging, call->share->id, O_RDONLY | O_DIRECTORY, 0);
+	data = gate < 0 ? gate : path_open(gate, "data", O_RDONLY | O_DIRECTORY, 0);
 	if (data < 0)
 		return error_errno(e, -data, "cannot open the copy of share %s", call->share->name);
-	if ((n = fit_root(t, gate, e)) < 0)
-		return n;
 	if (replication_of(&t->r)->hold && (n = replication_of(&t->r)->hold(&t->r, data, true, e)) < 0)
 		return n;
 	if ((n = local_share_place(&t->r, call, gate, ret, e)) == 0)
@@ -203,15 +228,14 @@ static int end_create(struct task *t, struct driver_result *ret, struct error *e
 	return n;
 }
 
-static int end_update(struct task *t, struct driver_result *ret, struct error *e)
+static int end_update(struct task *t, bool brought, struct driver_result *ret, struct error *e)
 {
-	const struct local_replication *how = replication_of(&t->r);
 	int n;
 
-	if (how->stage && (!jsonx_bool(t->share.mark, "copy") || !how->is_shown(&t->r, t->call->share, &t->share)))
+	if (is_behind(t, brought))
 		n = show(t, false, e);
-	else
-		n = local_object_limit(&t->r, &t->share, t->call->share->size_bytes, e);
+	else if ((n = local_object_limit(&t->r, &t->share, t->call->share->size_bytes, e)) == 0)
+		n = local_staging_discard(&t->r, t->call->share->id, e);
 	if (n == 0 && !jsonx_bool(t->share.mark, "copy"))
 		n = put_copy_mark(t, true, e);
 	if (n == 0)
@@ -225,12 +249,13 @@ static int end_promote(struct task *t, bool brought, struct driver_result *ret, 
 {
 	int n;
 
-	if (replication_of(&t->r)->stage && (brought || jsonx_bool(t->share.mark, "copy"))) {
+	if (is_behind(t, brought)) {
 		if ((n = show(t, true, e)) < 0)
 			return n;
 	} else if ((n = local_replica_hold(&t->r, &t->share, false, e)) < 0 ||
 		   (n = local_object_limit(&t->r, &t->share, t->call->share->size_bytes, e)) < 0 ||
-		   (n = put_copy_mark(t, false, e)) < 0) {
+		   (n = put_copy_mark(t, false, e)) < 0 ||
+		   (n = local_staging_discard(&t->r, t->call->share->id, e)) < 0) {
 		return n;
 	}
 	answer_promoted(t, ret);
@@ -243,7 +268,7 @@ static int end(struct task *t, bool brought, struct driver_result *ret, struct e
 	case TO_CREATE:
 		return end_create(t, ret, e);
 	case TO_UPDATE:
-		return end_update(t, ret, e);
+		return end_update(t, brought, ret, e);
 	case TO_PROMOTE:
 		return end_promote(t, brought, ret, e);
 	}

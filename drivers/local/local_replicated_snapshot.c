@@ -119,21 +119,41 @@ static int created(struct driver_result *ret, const struct driver_snapshot *own)
 	return 0;
 }
 
+/* The call as that of the one instance. */
+static int as_own(const struct driver_call *call, struct driver_call *ret, struct error *e)
+{
+	*ret = *call;
+	for (size_t i = 0; i < call->n_snapshots; i++)
+		if (is(call->snapshots[i].share_instance_id, call->share->id)) {
+			ret->snapshot = &call->snapshots[i];
+			return 0;
+		}
+	return error_set(e, ERR_DRIVER_FAILED, EINVAL, "the snapshot has no instance on the active replica");
+}
+
+static int copied(void *backend, void *data, const struct driver_call *call, const json_t *output,
+		  const struct error *failure, struct driver_result *ret, struct error *e)
+{
+	struct driver_call one;
+	int n = as_own(call, &one, e);
+
+	if (n < 0 || (n = local_snapshot_copied(backend, data, &one, output, failure, ret, e)) < 0)
+		return n;
+	return created(ret, one.snapshot);
+}
+
 int local_create_replicated_snapshot(void *backend, const struct driver_call *call, struct driver_result *ret,
 				     struct error *e)
 {
-	const struct driver_snapshot *own = NULL;
-	struct driver_call one = *call;
-	int n;
+	struct driver_call one;
+	int n = as_own(call, &one, e);
 
-	for (size_t i = 0; i < call->n_snapshots && !own; i++)
-		if (is(call->snapshots[i].share_instance_id, call->share->id))
-			own = &call->snapshots[i];
-	if (!own)
-		return error_set(e, ERR_DRIVER_FAILED, EINVAL, "the snapshot has no instance on the active replica");
-	one.snapshot = own;
-	n = local_create_snapshot(backend, &one, ret, e);
-	return n < 0 || (ret->work && !ret->work->background) ? n : created(ret, own);
+	if (n < 0 || (n = local_create_snapshot(backend, &one, ret, e)) < 0)
+		return n;
+	if (!ret->work || ret->work->background)
+		return created(ret, one.snapshot);
+	ret->work->finish = copied;
+	return 0;
 }
 
 static int delete_at(const struct local_backend *b, const struct driver_call *call, const struct driver_snapshot *s,

@@ -84,8 +84,8 @@ static void undo(const struct local_root *r, const char *id)
 	(void)local_object_forget(r, id, NULL);
 }
 
-static int snapshot_copied(void *backend, void *data, const struct driver_call *call, const json_t *output,
-			   const struct error *failure, struct driver_result *ret, struct error *e)
+int local_snapshot_copied(void *backend, void *data, const struct driver_call *call, const json_t *output,
+			  const struct error *failure, struct driver_result *ret, struct error *e)
 {
 	_cleanup_root_ struct local_root r = LOCAL_ROOT_INIT;
 	int n = local_root_open(backend, &r, e);
@@ -122,7 +122,7 @@ int local_create_snapshot(void *backend, const struct driver_call *call, struct 
 	if ((n = local_share_find(&r, call->share, &share, e)) < 0 ||
 	    (n = local_staging_make(&r, call->snapshot->id, &gate, e)) < 0)
 		return n;
-	n = r.b->storage->copy(&r, &share, call->snapshot->id, true, call, snapshot_copied, ret, e);
+	n = r.b->storage->copy(&r, &share, call->snapshot->id, true, call, local_snapshot_copied, ret, e);
 	if (n < 0)
 		undo(&r, call->snapshot->id);
 	return n;

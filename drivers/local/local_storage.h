@@ -24,8 +24,6 @@ struct local_transfer {
 
 /* What a storage that can be replicated does. */
 struct local_replication {
-	/* The data of a replica are brought into its own place, where it has one already, rather than to staging. */
-	bool in_place;
 	/* All that is before the transfer itself, which is long work. The staging directory is there. `*ret_argv`:
 	 * the program, as in driver_work. 1: the replica has it all already. */
 	int (*prepare)(const struct local_transfer *t, char ***ret_argv, struct error *e);
@@ -34,7 +32,8 @@ struct local_replication {
 	int (*keep)(const struct local_transfer *t, struct error *e);
 	/* It did not: nothing of it is left at the source. */
 	void (*abandon)(const struct local_transfer *t);
-	/* Puts a writable copy of what was kept last as "data" into staging/ID of the replica. NULL: it is there. */
+	/* Puts a writable copy of what was kept last as "data" into staging/ID of the replica. NULL: what came over is
+	 * there, and nothing is where nothing was new. */
 	int (*stage)(const struct local_root *r, const struct driver_share *replica, struct error *e);
 	/* Do a replica's data show what was kept last, and nothing else? NULL: they do. */
 	bool (*is_shown)(const struct local_root *r, const struct driver_share *replica, const struct local_object *o);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { ARGUMENTS = 15 };
+
 struct job {
 	json_t *busy; /* the backend's, which may be gone before its work */
 	char *id;
@@ -44,13 +46,13 @@ static struct driver_work *new_work(const struct local_backend *b, const char *c
 	va_list ap;
 	char *arg;
 
-	w->argv = xcalloc(16, sizeof *w->argv);
+	w->argv = xcalloc(ARGUMENTS + 1, sizeof *w->argv);
 	w->argv[n++] = process_beside_helper("sharesd-tree");
 	w->argv[n++] = xstrdup(command);
 	w->argv[n++] = xstrdup("--root");
 	w->argv[n++] = xstrdup(b->root);
 	va_start(ap, command);
-	while ((arg = va_arg(ap, char *)) && n < 15)
+	while ((arg = va_arg(ap, char *)) && n < ARGUMENTS)
 		w->argv[n++] = arg;
 	va_end(ap);
 	return w;
@@ -97,9 +99,24 @@ int local_work_measure(const struct local_root *r, const struct local_object *o,
 	return 0;
 }
 
+/* A call may leave something in the trash of several roots, and has one work behind it. */
+static bool add_root(const struct driver_work *w, const struct local_backend *b)
+{
+	size_t n = 0;
+
+	while (w->argv[n])
+		n++;
+	if (!w->background || n < 2 || strcmp(w->argv[1], "empty") != 0 || n + 2 > ARGUMENTS)
+		return false;
+	memmove(w->argv + 4, w->argv + 2, (n - 1) * sizeof *w->argv);
+	w->argv[2] = xstrdup("--root");
+	w->argv[3] = xstrdup(b->root);
+	return true;
+}
+
 void local_work_purge(const struct local_root *r, struct driver_result *ret)
 {
-	if (ret->work || local_is_empty(r->trash))
+	if (local_is_empty(r->trash) || (ret->work && add_root(ret->work, r->b)) || ret->work)
 		return;
 	ret->work = new_work(r->b, "empty", xstrdup("--"), xstrdup(LOCAL_META "/trash"), NULL);
 	ret->work->background = true;

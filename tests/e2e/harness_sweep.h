@@ -31,8 +31,8 @@ struct sweep_driver {
 extern const struct sweep_driver sweep_drivers[]; /* name NULL ends */
 /* One whose shares are exported, by real servers with ports of their own: for a network of the test's own. */
 extern const struct sweep_driver sweep_exported;
-/* Shares with a replica on another backend, of the same file system's kind. */
-extern const struct sweep_driver sweep_replicated;
+/* Shares with a replica on another backend, on btrfs and on `dir`. */
+extern const struct sweep_driver sweep_replicated, sweep_replicated_dir;
 
 /* One place, in which each try has objects of its own. */
 struct sweep {

@@ -177,6 +177,13 @@ START_TEST(test_sweep_replicated)
 }
 END_TEST
 
+START_TEST(test_sweep_replicated_dir)
+{
+	if (need_root("test_sweep_replicated_dir"))
+		in_halves(sweep_some, (void *)&sweep_replicated_dir);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("crash_sweep");
@@ -199,6 +206,7 @@ int main(void)
 	suite_add_tcase(s, exported);
 	tcase_set_timeout(replicated, 600);
 	tcase_add_test(replicated, test_sweep_replicated);
+	tcase_add_test(replicated, test_sweep_replicated_dir);
 	suite_add_tcase(s, replicated);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

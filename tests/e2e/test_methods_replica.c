@@ -2,6 +2,7 @@
  * what is refused, rules and snapshots that follow, and what fails. */
 #include "base/cleanup.h"
 #include "base/jsonx.h"
+#include "base/mem.h"
 #include "tests/e2e/harness_recorder.h"
 
 #include <check.h>
@@ -142,11 +143,13 @@ static void refuse(const struct fixture *f, const char *kind, const char *param,
 
 START_TEST(what_is_refused)
 {
-	struct fixture *f = fixture_new(QUIET "sim \"a\" { " DOMAIN "}\nsim \"b\" { " DOMAIN
-					      "}\nsim \"other\" { replication_domain = \"e\" }\nsim \"plain\" { }\n"
-					      "sim \"small\" { " DOMAIN "capacity = 10 }\n"
-					      "dir \"d\" { root = \"@DIR@/root\"\n" DOMAIN "}\n"
-					      "dir \"d2\" { root = \"@DIR@/root2\"\n" DOMAIN "}\n");
+	static const char backends[] = QUIET "sim \"a\" { " DOMAIN "}\nsim \"b\" { " DOMAIN
+					     "}\nsim \"other\" { replication_domain = \"e\" }\nsim \"plain\" { }\n"
+					     "sim \"small\" { " DOMAIN "capacity = 10 }\n"
+					     "bare \"d\" { " DOMAIN "}\nbare \"d2\" { " DOMAIN "}\n";
+	_cleanup_free_ char *conf =
+		xasprintf("plugins = {\"%s\"}\n%s", program_path("tests/plugins/driver_bare.so"), backends);
+	struct fixture *f = fixture_new(conf);
 	_cleanup_free_ char *b = NULL;
 	json_t *e;
 

@@ -187,7 +187,7 @@ START_TEST(reports_stats)
 	ck_assert_int_gt(jsonx_int(o.values, "total_bytes"), 0);
 	ck_assert_int_ge(jsonx_int(o.values, "total_bytes"), jsonx_int(o.values, "free_bytes"));
 	ck_assert(json_is_false(json_object_get(o.values, "size_enforced")));
-	ck_assert(json_is_null(json_object_get(o.values, "replication_type")));
+	ck_assert_str_eq(jsonx_str(o.values, "replication_type"), "readable");
 	ck_assert(json_is_boolean(json_object_get(o.values, "reflink")));
 	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(o.values, "share_protos"), 0)), "LOCAL");
 	outcome_clear(&o);

@@ -27,7 +27,7 @@ static const char *in(const char *name)
 	return text("%s/%s", dir, name);
 }
 
-static pid_t begin(const char *path, const char *const argv[6])
+static pid_t begin(const char *path, const char *const argv[9])
 {
 	pid_t pid = fork();
 
@@ -58,7 +58,7 @@ static int finish(pid_t pid, struct report *ret)
 	return status;
 }
 
-static struct report run_in(const char *path, const char *const argv[6])
+static struct report run_in(const char *path, const char *const argv[9])
 {
 	struct report ret;
 	int status = finish(begin(path, argv), &ret);
@@ -70,7 +70,7 @@ static struct report run_in(const char *path, const char *const argv[6])
 
 #define PATHS "/usr/sbin:/usr/bin:/sbin:/bin"
 #define TRANSFER(...)                                                                                                  \
-	(const char *const[7])                                                                                         \
+	(const char *const[9])                                                                                         \
 	{                                                                                                              \
 		in("sharesd-transfer"), __VA_ARGS__                                                                    \
 	}
@@ -89,6 +89,14 @@ static int64_t sent(const struct report *r)
 {
 	ck_assert_msg(r->result != NULL, "%s", r->e.message);
 	return jsonx_int(r->result, "sent_bytes");
+}
+
+static void fails_with(struct report r, int err, const char *message)
+{
+	ck_assert_ptr_null(r.result);
+	ck_assert_int_eq(r.e.err, err);
+	ck_assert_msg(strstr(r.e.message, message) != NULL, "%s", r.e.message);
+	report_clear(&r);
 }
 
 /* ---- processes ---- */
@@ -390,6 +398,27 @@ START_TEST(links_what_is_the_same)
 }
 END_TEST
 
+START_TEST(makes_nothing_where_nothing_differs)
+{
+	_cleanup_report_ struct report first = { 0 }, same = { 0 };
+	const char *base, *inode;
+
+	tree_make();
+	first = rsync("src", "old", "0");
+	ck_assert_int_gt(sent(&first), 2000000);
+	ck_assert(!jsonx_bool(first.result, "same"));
+	base = text("--base=%s/old", dir);
+	inode = text("--inode=%ju", (uintmax_t)inode_of("src"));
+	same = run_in(PATHS, TRANSFER("rsync", base, inode, in("src"), in("new"), "0"));
+	ck_assert_int_eq(sent(&same), 0);
+	ck_assert(jsonx_bool(same.result, "same"));
+	ck_assert(!exists(in("new")));
+	shell("mv '%s/src' '%s/moved' && mkdir '%s/src'", dir, dir, dir);
+	fails_with(run_in(PATHS, TRANSFER("rsync", base, inode, in("src"), in("new"), "0")), ESTALE, in("src"));
+	ck_assert(!exists(in("new")));
+}
+END_TEST
+
 /* Holes take no room, but long to read. */
 START_TEST(ends_rsync_with_itself)
 {
@@ -436,22 +465,14 @@ START_TEST(says_that_a_tree_does_not_fit)
 }
 END_TEST
 
-static void fails_with(struct report r, const char *message)
-{
-	ck_assert_ptr_null(r.result);
-	ck_assert_int_eq(r.e.err, ENOENT);
-	ck_assert_msg(strstr(r.e.message, message) != NULL, "%s", r.e.message);
-	report_clear(&r);
-}
-
 START_TEST(names_what_is_missing)
 {
 	shell("mkdir '%s/src' '%s/to'", dir, dir);
-	fails_with(run_in(in("src"), TRANSFER("rsync", in("src"), in("to"), "0")),
+	fails_with(run_in(in("src"), TRANSFER("rsync", in("src"), in("to"), "0")), ENOENT,
 		   "the program rsync is not there: install the package rsync");
-	fails_with(run_in(in("src"), TRANSFER("btrfs", in("src"), "-", in("to"), "0")),
+	fails_with(run_in(in("src"), TRANSFER("btrfs", in("src"), "-", in("to"), "0")), ENOENT,
 		   "the program btrfs is not there: install the package btrfs-progs");
-	fails_with(rsync("nowhere", "to", "0"), in("nowhere"));
+	fails_with(rsync("nowhere", "to", "0"), ENOENT, in("nowhere"));
 }
 END_TEST
 
@@ -488,7 +509,9 @@ static int look_around(const void *data)
 START_TEST(reaches_the_two_trees_only)
 {
 	const char *source = in("src"), *target = in("to"), *base = in("old");
-	struct transfer t = { source, target, base, 0 };
+	const struct transfer_tree trees[] = {
+		{ -1, source, false }, { -1, target, true }, { -1, base, true }, { -1, NULL, false }
+	};
 	pid_t pid;
 	int status;
 
@@ -503,7 +526,7 @@ START_TEST(reaches_the_two_trees_only)
 	shell("cd '%s' && mkdir to old && echo 1 >old/one && chmod -R a+rwX .", dir);
 	pid = fork();
 	if (pid == 0)
-		_exit(look_around(&t));
+		_exit(look_around(trees));
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_msg(status == 0, "status %x", status);
 	ck_assert(exists(in("to/l")) && !exists(in("new")));
@@ -529,6 +552,7 @@ int main(void)
 	tcase_add_test(trees, copies_a_tree_with_all_that_is_its);
 	tcase_add_test(trees, copies_what_differs);
 	tcase_add_test(trees, links_what_is_the_same);
+	tcase_add_test(trees, makes_nothing_where_nothing_differs);
 	tcase_add_loop_test(trees, ends_rsync_with_itself, 0, 2);
 	tcase_add_test(trees, says_that_a_tree_does_not_fit);
 	tcase_add_test(trees, names_what_is_missing);
