@@ -341,6 +341,8 @@ static int go_on(struct task *t, struct driver_result *ret, struct error *e)
 	n = begin(t, &x, ret, e);
 	if (n != 1)
 		return n;
+	if ((n = local_staging_discard(&t->r, x.id, e)) < 0)
+		return n;
 	t->source.r.b->storage->purge(&t->source.r, ret);
 	return end(t, true, ret, e);
 }

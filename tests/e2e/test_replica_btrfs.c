@@ -247,6 +247,7 @@ START_TEST(whole_first_then_the_difference)
 	sent(f, NULL);
 	update(f, "b");
 	ck_assert_int_eq(sent(f, NULL), -1);
+	no_rest(f);
 	put(f, "a/s/data/d/f", "two");
 	in_dir(f, "head -c 100k /dev/urandom | dd of=a/s/data/big conv=notrunc bs=100k seek=20 2>/dev/null && "
 		  "mv a/s/data/d a/s/data/e");
