@@ -569,9 +569,11 @@ START_TEST(second_daemon_beside_the_first)
 	start_anew(MEDIA);
 	write_file(machine_path(m, "/etc/sharesd/second.conf"),
 		   "state_dir = \"/var/lib/sharesd-second\"\nsocket = \"/run/sharesd-second/sharesd.sock\"\n"
-		   "sim \"other\" {}\n");
+		   "sim \"other\" { hook_drivers = {\"exec:/bin/true\"} }\n");
 	run("systemctl start sharesd@second.socket && sharesctl --socket /run/sharesd-second/sharesd.sock share create "
 	    "there --size 1MiB");
+	expect("sharesctl --socket /run/sharesd-second/sharesd.sock hook list --json | jq -r '.hooks[].containment'",
+	       "cgroup");
 	run("sharesctl share create here --size 1MiB");
 	run("! sharesctl share show there && systemctl restart sharesd && sharesctl --socket "
 	    "/run/sharesd-second/sharesd.sock share show there");
@@ -619,6 +621,7 @@ START_TEST(profiles_give_more)
 	link_profile("run-as");
 	machine_wait(m, "sharesctl status");
 	run("sharesctl share create outer --backend media --size 1MiB");
+	expect(CONTAINMENT, "cgroup");
 	expect("cat " TRY_OUT, "games\nCapEff: 0000000000000000\nCapAmb: 0000000000000000\nwould_deadlock: 18");
 	/* So are webhooks, but for those on a Unix socket. */
 	write_file(machine_path(m, CONF_FILE), WEBHOOK("unix:/run/x.sock:/"));
