@@ -522,15 +522,13 @@ bool backend_is_exported(const struct backend *b)
 void backend_check_exports(struct engine *en)
 {
 	for (struct backend *b = en->backends; b; b = b->next) {
-		const char *lost =
+		_cleanup_free_ char *lost =
 			b->status == BACKEND_UP && b->state ? exported_is_lost(b->state_ops, b->state) : NULL;
 		_cleanup_free_ char *reason = NULL;
 
 		if (!lost)
 			continue;
-		reason = xasprintf("the server of exporter %s ended or does not answer: it is started again, and all "
-				   "exports are put back",
-				   lost);
+		reason = xasprintf("%s: that is mended now, and all exports are put back", lost);
 		backend_set_status(en, b, BACKEND_DOWN, reason);
 	}
 }

@@ -4,279 +4,12 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "drivers/export/share_server.h"
-#include "drivers/export/table.h"
+#include "drivers/export/exported_share.h"
 #include "drivers/slots.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Of a share and of a backend, with what stands between them. */
-enum { NAME_SIZE = 2 * 256 };
-
-struct exported {
-	struct share_driver_ops ops; /* first: what this backend offers */
-	const struct share_driver_ops *driver;
-	void *state; /* the driver's */
-	char *name;
-	struct conf *conf;
-	const struct exporter_ops **kinds; /* that `export` names */
-	size_t n;
-	/* One of each kind, shared with other backends, and the generation that our exports were put on. NULL where
-	 * shares have servers of their own: */
-	struct exporter **exporters;
-	unsigned *generations;
-	bool makes_servers;
-	struct share_server *share_servers;
-};
-
-/* ---- which exporter does what ---- */
-
-/* Those that this share is for, one of each kind. -ENOTSUP: the backend exports it nowhere. */
-static int find_exporters(const struct exported *x, const struct driver_share *s, struct exporter *const **ret,
-			  struct error *e)
-{
-	const char *id = x->driver->setup_server ? NULL : jsonx_str(s->server_details, "id");
-	const struct share_server *own = id ? share_server_of(x->share_servers, id) : NULL;
-
-	if (own || (!id && !x->makes_servers)) {
-		*ret = own ? own->exporters : x->exporters;
-		return 0;
-	}
-	if (id && x->makes_servers)
-		return error_set(e, ERR_BACKEND_DOWN, ENOTCONN, "share server %s of share \"%s\" is not set up", id,
-				 s->name);
-	return error_set(e, ERR_INVALID_STATE, ENOTSUP,
-			 id ? "share \"%s\" lies on a share server, and backend \"%s\" has none any more: set "
-			      "driver_handles_share_servers again"
-			    : "share \"%s\" has no share server, for it was made before backend \"%s\" had "
-			      "driver_handles_share_servers: move it to a backend without",
-			 s->name, x->name);
-}
-
-static bool is_exported(const struct driver_share *s)
-{
-	return s->share_proto && strcmp(s->share_proto, "LOCAL") != 0;
-}
-
-static bool serves(const struct exporter_ops *x, const char *share_proto)
-{
-	if (strcmp(share_proto, "NFS_CIFS") == 0)
-		return strcmp(x->proto, "NFS") == 0 || strcmp(x->proto, "CIFS") == 0;
-	return strcmp(x->proto, share_proto) == 0;
-}
-
-static bool has_word(const char *const *list, const char *word)
-{
-	while (*list && strcmp(*list, word) != 0)
-		list++;
-	return *list != NULL;
-}
-
-/* A share over both: addresses are for NFS, users for SMB. */
-static bool takes(const struct exporter_ops *x, const char *share_proto, const char *access_type)
-{
-	if (strcmp(share_proto, "NFS_CIFS") == 0 && strcmp(x->proto, "CIFS") == 0)
-		return strcmp(access_type, "user") == 0;
-	return has_word(x->access_types, access_type);
-}
-
-/* A replica that others are made from has no other state. */
-static bool is_secondary(const struct driver_share *s)
-{
-	return s->replica_state && strcmp(s->replica_state, "active") != 0;
-}
-
-/* The share's name is always the active replica's; the others stand beside it, to be read. */
-static struct export describe(const struct driver_share *s, const char *path, char name[NAME_SIZE])
-{
-	snprintf(name, NAME_SIZE, is_secondary(s) ? "%s@%s" : "%s", s->name, s->backend);
-	return (struct export){ .backend = s->backend,
-				.id = s->id,
-				.name = name,
-				.number = s->export_number,
-				.path = path,
-				.read_only = is_secondary(s) };
-}
-
-/* One that an exporter lists; borrowed. */
-static struct export of_list(const json_t *one)
-{
-	return (struct export){ .backend = jsonx_str(one, "backend"),
-				.id = jsonx_str(one, "id"),
-				.name = jsonx_str(one, "name"),
-				.number = (unsigned)jsonx_int(one, "number") };
-}
-
-static int cannot_export(const struct exported *x, const struct driver_share *s, struct error *e)
-{
-	return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
-			 "share \"%s\" is for %s, and no exporter of backend \"%s\" speaks that: name one in `export`",
-			 s->name, s->share_proto, x->name);
-}
-
-/* ---- the steps ---- */
-
-/* Owned by the caller. */
-static int locate(const struct exported *x, const struct driver_call *call, const struct driver_share *s, char **ret,
-		  struct error *e)
-{
-	struct driver_result res = { 0 };
-	struct driver_call one = { .id = call->id, .func_name = call->func_name, .share = s };
-	int r = x->driver->locate_share(x->state, &one, &res, e);
-
-	if (r == 0 && !jsonx_str(res.values, "path"))
-		r = error_set(e, ERR_DRIVER_FAILED, EBADMSG, "locate_share of driver %s answered without a path",
-			      x->driver->name);
-	if (r == 0)
-		*ret = xstrdup(jsonx_str(res.values, "path"));
-	json_decref(res.values);
-	return r;
-}
-
-/* Exports of other replicas that have this one's name: the one that was active, where a promotion was cut off or its
- * backend is gone. */
-static int free_name(const struct exporter *on, const struct export *mine, struct error *e)
-{
-	_cleanup_json_ json_t *all = NULL;
-	json_t *one;
-	size_t i;
-	int r = on->ops->list(on->object, &all, e);
-
-	if (r < 0)
-		return r;
-	json_array_foreach(all, i, one) {
-		struct export export = of_list(one);
-
-		if (strcmp(export.name, mine->name) == 0 && strcmp(export.id, mine->id) != 0 &&
-		    (r = on->ops->remove(on->object, &export, e)) < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int put_rules(const struct exporter *on, const struct driver_share *s, const char *path,
-		     const struct driver_rule *rules, size_t n, json_t *results, struct error *e)
-{
-	_cleanup_error_ struct error first = ERROR_INIT;
-	char name[NAME_SIZE];
-	struct export export = describe(s, path, name);
-	int r = on->ops->put(on->object, &export, rules, n, results, &first);
-
-	if (r < 0 && first.kind == ERR_ALREADY_EXISTS && s->replica_state)
-		return (r = free_name(on, &export, e)) < 0 ? r
-							   : on->ops->put(on->object, &export, rules, n, results, e);
-	if (r < 0)
-		error_move(e, &first);
-	return r;
-}
-
-static int put_on(const struct exporter *on, const struct driver_share *s, const char *path,
-		  const struct driver_rules *rules, json_t *results, struct error *e)
-{
-	size_t n_all = rules ? rules->n_all : 0, n = 0;
-	_cleanup_free_ struct driver_rule *mine = xcalloc(n_all + 1, sizeof *mine);
-	int r;
-
-	for (size_t i = 0; i < n_all; i++)
-		if (takes(on->ops, s->share_proto, rules->all[i].access_type))
-			mine[n++] = rules->all[i];
-	if ((r = put_rules(on, s, path, mine, n, results, e)) < 0)
-		return r;
-	for (size_t i = 0; i < n; i++)
-		if (!json_object_get(results, mine[i].id))
-			return error_set(e, ERR_DRIVER_FAILED, EBADMSG, "exporter %s said nothing about a rule",
-					 on->ops->name);
-	return 0;
-}
-
-static void refuse_others(const struct driver_share *s, const struct driver_rules *rules, json_t *results)
-{
-	for (size_t i = 0; rules && i < rules->n_all; i++) {
-		const struct driver_rule *rule = &rules->all[i];
-
-		if (!json_object_get(results, rule->id))
-			json_object_set_new(results, rule->id,
-					    jsonx_pack("{s:s,s:o}", "state", "error", "reason",
-						       json_sprintf("%s shares have no rules of type %s",
-								    s->share_proto, rule->access_type)));
-	}
-}
-
-static bool has_exporter(const struct exported *x, const char *proto)
-{
-	for (size_t i = 0; i < x->n; i++)
-		if (strcmp(x->kinds[i]->proto, proto) == 0)
-			return true;
-	return false;
-}
-
-static bool can_export(const struct exported *x, const char *share_proto)
-{
-	if (strcmp(share_proto, "NFS_CIFS") == 0)
-		return has_exporter(x, "NFS") && has_exporter(x, "CIFS");
-	return has_exporter(x, share_proto);
-}
-
-/* On every server that speaks the share's protocol: exactly these rules. */
-static int put(const struct exported *x, const struct driver_call *call, const struct driver_share *s,
-	       const struct driver_rules *rules, json_t *results, struct error *e)
-{
-	_cleanup_free_ char *path = NULL;
-	struct exporter *const *on = NULL;
-	int r = can_export(x, s->share_proto) ? find_exporters(x, s, &on, e) : cannot_export(x, s, e);
-
-	if (r == 0)
-		r = locate(x, call, s, &path, e);
-	for (size_t i = 0; on && r == 0 && i < x->n; i++)
-		if (serves(on[i]->ops, s->share_proto))
-			r = put_on(on[i], s, path, rules, results, e);
-	if (r == 0)
-		refuse_others(s, rules, results);
-	return r;
-}
-
-/* All are tried: what one cannot take away is no reason to leave the others open. */
-static int remove_exports(const struct exported *x, const struct driver_share *s, struct error *e)
-{
-	char name[NAME_SIZE];
-	struct export export = describe(s, NULL, name);
-	struct exporter *const *on;
-	int r = find_exporters(x, s, &on, e), one = 0;
-
-	if (r == -ENOTSUP && !jsonx_get(s->server_details, "id")) {
-		/* Its server was never made. */
-		error_clear(e);
-		return 0;
-	}
-	for (size_t i = 0; r == 0 && i < x->n; i++) {
-		int this = on[i]->ops->remove(on[i]->object, &export, one < 0 ? NULL : e);
-
-		one = one < 0 ? one : this;
-	}
-	return r < 0 ? r : one;
-}
-
-static json_t *locations(const struct exported *x, const struct driver_share *s)
-{
-	char name[NAME_SIZE];
-	struct export export = describe(s, NULL, name);
-	struct exporter *const *on;
-	json_t *all = json_array();
-
-	if (find_exporters(x, s, &on, NULL) < 0)
-		return all;
-	for (size_t i = 0; i < x->n; i++) {
-		_cleanup_json_ json_t *some = NULL;
-
-		if (!serves(on[i]->ops, s->share_proto))
-			continue;
-		some = on[i]->ops->locations(on[i]->object, &export);
-		json_array_extend(all, some);
-	}
-	return all;
-}
 
 static void drop_result(struct driver_result *res)
 {
@@ -443,7 +176,7 @@ static int remove_orphans_on(const struct exported *x, struct exporter *const *e
 		if (r < 0)
 			return r;
 		json_array_foreach(all, k, one) {
-			struct export export = of_list(one);
+			struct export export = exported_of_list(one);
 
 			if (strcmp(export.backend, x->name) != 0 || json_object_get(known, export.id))
 				continue;
@@ -469,15 +202,15 @@ static int ensure_one(const struct exported *x, const struct driver_share *s, js
 	_cleanup_error_ struct error why = ERROR_INIT;
 	struct exporter *const *on;
 
-	if (find_exporters(x, s, &on, &why) < 0) {
+	if (exported_find(x, s, &on, &why) < 0) {
 		json_object_del(found, "export_locations");
 		json_object_set_new(found, "status", json_string("error"));
 		json_object_set_new(found, "status_reason", json_string(why.message));
 		return 0;
 	}
 	if (!jsonx_get(found, "export_locations")) /* what is not there is not to be reached either */
-		return remove_exports(x, s, e);
-	json_object_set_new(found, "export_locations", locations(x, s));
+		return exported_remove(x, s, e);
+	json_object_set_new(found, "export_locations", exported_locations(x, s));
 	return 0;
 }
 
@@ -489,7 +222,7 @@ static int ensure_shares(void *backend, const struct driver_call *call, struct d
 	for (size_t i = 0; r == 0 && i < call->n_shares; i++) {
 		const struct driver_share *s = &call->shares[i];
 
-		if (is_exported(s))
+		if (exported_is_on(s))
 			r = ensure_one(x, s, json_object_get(json_object_get(ret->values, "shares"), s->id), e);
 	}
 	if (r == 0 && call->known)
@@ -515,11 +248,11 @@ static int export_made(struct exported *x, driver_slot *unmake, const struct dri
 	if (jsonx_str(ret->values, "provider_location"))
 		s.provider_location = jsonx_str(ret->values, "provider_location");
 	undo.share = &s;
-	if ((r = put(x, call, &s, NULL, nothing, e)) == 0) {
-		json_object_set_new(ret->values, "export_locations", locations(x, &s));
+	if ((r = exported_put(x, call, &s, NULL, nothing, e)) == 0) {
+		json_object_set_new(ret->values, "export_locations", exported_locations(x, &s));
 		return 0;
 	}
-	(void)remove_exports(x, &s, NULL);
+	(void)exported_remove(x, &s, NULL);
 	if (unmake(x->state, &undo, &gone, &undone) < 0)
 		log_warning("share \"%s\" could not be exported, and what was made of it not be removed: %s", s.name,
 			    undone.message);
@@ -535,8 +268,8 @@ static int export_new(struct exported *x, const struct driver_call *call, struct
 static int create_with(struct exported *x, driver_slot *slot, const struct driver_call *call, struct driver_result *ret,
 		       struct error *e)
 {
-	return and_then(x, call, slot(x->state, call, ret, e), NULL, is_exported(call->share) ? export_new : done, ret,
-			e);
+	return and_then(x, call, slot(x->state, call, ret, e), NULL, exported_is_on(call->share) ? export_new : done,
+			ret, e);
 }
 
 static int create_share(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
@@ -557,7 +290,7 @@ static int create_share_from_snapshot(void *backend, const struct driver_call *c
 static int delete_share(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	struct exported *x = backend;
-	int r = is_exported(call->share) ? remove_exports(x, call->share, e) : 0;
+	int r = exported_is_on(call->share) ? exported_remove(x, call->share, e) : 0;
 
 	return r < 0 ? r : pass(x, x->driver->delete_share, call, ret, e);
 }
@@ -565,7 +298,7 @@ static int delete_share(void *backend, const struct driver_call *call, struct dr
 static int unmanage(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	struct exported *x = backend;
-	int r = is_exported(call->share) ? remove_exports(x, call->share, e) : 0;
+	int r = exported_is_on(call->share) ? exported_remove(x, call->share, e) : 0;
 
 	return r < 0 ? r : pass(x, x->driver->unmanage, call, ret, e);
 }
@@ -602,8 +335,8 @@ static int export_managed(struct exported *x, const struct driver_call *call, st
 	int r = first ? need_unexported(x, jsonx_str(first, "path"), e) : 0;
 
 	if (r == 0) {
-		if (is_exported(&s))
-			json_object_set_new(ret->values, "export_locations", locations(x, &s));
+		if (exported_is_on(&s))
+			json_object_set_new(ret->values, "export_locations", exported_locations(x, &s));
 		return 0;
 	}
 	if (call->dry_run)
@@ -632,16 +365,16 @@ static int update_access(void *backend, const struct driver_call *call, struct d
 	_cleanup_json_ json_t *results = json_object();
 	int r;
 
-	if (!is_exported(call->share)) {
+	if (!exported_is_on(call->share)) {
 		if (x->driver->update_access)
 			return pass(x, x->driver->update_access, call, ret, e);
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "driver %s has no access rules of its own",
 				 x->driver->name);
 	}
-	r = put(x, call, call->share, call->rules, results, e);
+	r = exported_put(x, call, call->share, call->rules, results, e);
 	/* What is not there is not to be reached either. */
 	if (r < 0 && e->kind == ERR_NOT_FOUND)
-		(void)remove_exports(x, call->share, NULL);
+		(void)exported_remove(x, call->share, NULL);
 	if (r == 0)
 		ret->values = jsonx_pack("{s:O}", "rules", results);
 	return r;
@@ -652,13 +385,13 @@ static int update_access(void *backend, const struct driver_call *call, struct d
 static int let_go(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	(void)ret;
-	return remove_exports(x, call->share, e);
+	return exported_remove(x, call->share, e);
 }
 
 static int export_again(struct exported *x, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	_cleanup_json_ json_t *results = json_object();
-	int r = put(x, call, call->share, call->rules, results, e);
+	int r = exported_put(x, call, call->share, call->rules, results, e);
 
 	if (r == 0)
 		json_object_del(ret->values, "export_locations");
@@ -672,7 +405,7 @@ static int revert_to_snapshot(void *backend, const struct driver_call *call, str
 	struct driver_result nothing = { 0 };
 	int r;
 
-	if (!is_exported(call->share))
+	if (!exported_is_on(call->share))
 		return pass(x, x->driver->revert_to_snapshot, call, ret, e);
 	if (x->driver->revert_is_long)
 		return and_then(x, call, x->driver->revert_to_snapshot(x->state, call, ret, e), let_go, export_again,
@@ -699,13 +432,13 @@ static int create_replica(void *backend, const struct driver_call *call, struct 
 	struct exported *x = backend;
 
 	return and_then(x, call, x->driver->create_replica(x->state, call, ret, e), NULL,
-			is_exported(call->share) ? export_replica : done, ret, e);
+			exported_is_on(call->share) ? export_replica : done, ret, e);
 }
 
 static int delete_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	struct exported *x = backend;
-	int r = is_exported(call->share) ? remove_exports(x, call->share, e) : 0;
+	int r = exported_is_on(call->share) ? exported_remove(x, call->share, e) : 0;
 
 	return r < 0 ? r : pass(x, x->driver->delete_replica, call, ret, e);
 }
@@ -717,7 +450,7 @@ static int update_replica_state(void *backend, const struct driver_call *call, s
 	struct exported *x = backend;
 
 	return and_then(x, call, x->driver->update_replica_state(x->state, call, ret, e), NULL,
-			is_exported(call->share) ? export_again : done, ret, e);
+			exported_is_on(call->share) ? export_again : done, ret, e);
 }
 
 /* Where each of them is to be found from now on. */
@@ -740,7 +473,7 @@ static void locate_replicas(const struct exported *x, const struct driver_call *
 			one = jsonx_pack("{s:s}", "replica_state", s.replica_state);
 			json_object_set_new(all, s.id, one);
 		}
-		json_object_set_new(one, "export_locations", locations(x, &s));
+		json_object_set_new(one, "export_locations", exported_locations(x, &s));
 	}
 }
 
@@ -752,7 +485,7 @@ static int export_promoted(struct exported *x, const struct driver_call *call, s
 	int r;
 
 	s.replica_state = "active";
-	if ((r = put(x, call, &s, call->rules, results, e)) == 0)
+	if ((r = exported_put(x, call, &s, call->rules, results, e)) == 0)
 		locate_replicas(x, call, ret);
 	return r;
 }
@@ -762,7 +495,7 @@ static int promote_replica(void *backend, const struct driver_call *call, struct
 	struct exported *x = backend;
 
 	return and_then(x, call, x->driver->promote_replica(x->state, call, ret, e), NULL,
-			is_exported(call->share) ? export_promoted : done, ret, e);
+			exported_is_on(call->share) ? export_promoted : done, ret, e);
 }
 
 /* ---- share servers ---- */
@@ -944,7 +677,12 @@ int exported_create(const struct share_driver_ops *driver, const struct driver_s
 	return 0;
 }
 
-const char *exported_is_lost(const struct share_driver_ops *ops, void *backend)
+static char *lost_text(const struct exporter *x)
+{
+	return xasprintf("the server of exporter %s ended or does not answer", x->ops->name);
+}
+
+char *exported_is_lost(const struct share_driver_ops *ops, void *backend)
 {
 	struct exported *x = backend;
 
@@ -954,11 +692,14 @@ const char *exported_is_lost(const struct share_driver_ops *ops, void *backend)
 		const struct exporter *on = x->exporters[i];
 
 		if (x->generations[i] != on->generation || on->ops->is_lost(on->object))
-			return on->ops->name;
+			return lost_text(on);
 	}
-	for (const struct share_server *s = x->share_servers; s; s = s->next)
+	for (const struct share_server *s = x->share_servers; s; s = s->next) {
+		if (!netns_is_whole(s->id, s->bridge))
+			return xasprintf("share server %s is cut off from its bridge \"%s\"", s->id, s->bridge);
 		for (size_t i = 0; i < s->n; i++)
 			if (s->exporters[i]->ops->is_lost(s->exporters[i]->object))
-				return s->exporters[i]->ops->name;
+				return lost_text(s->exporters[i]);
+	}
 	return NULL;
 }

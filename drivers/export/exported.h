@@ -15,7 +15,9 @@
 int exported_create(const struct share_driver_ops *driver, const struct driver_setup *setup, struct conf *conf,
 		    const struct share_driver_ops **ret_ops, void **ret_backend, struct error *e);
 
-/* Was an export server lost since the backend's do_setup? Then its name, else NULL. For any driver's state. */
-const char *exported_is_lost(const struct share_driver_ops *ops, void *backend);
+/* Was an export server lost since the backend's do_setup, or the network of a share server? Then text for people that
+ * says so and is owned by the caller ("the server of exporter ganesha ended or does not answer"), else NULL. Cheap. For
+ * any driver's state. */
+char *exported_is_lost(const struct share_driver_ops *ops, void *backend);
 
 #endif

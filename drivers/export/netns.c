@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
@@ -272,6 +273,62 @@ int netns_remove(const char *id, struct error *e)
 		return error_errno(e, errno, "cannot remove %s", path);
 	crash_step("after the namespace of a share server was removed");
 	return 0;
+}
+
+/* ---- is it whole? ---- */
+
+/* The index of what the link hangs on; 0: nothing. */
+static unsigned read_master(const struct nlmsghdr *reply, size_t len)
+{
+	const struct rtattr *a;
+	size_t left;
+
+	if (!NLMSG_OK(reply, len) || reply->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	left = IFLA_PAYLOAD(reply);
+	for (a = IFLA_RTA((const struct ifinfomsg *)NLMSG_DATA(reply)); RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (a->rta_type == IFLA_MASTER)
+			return *(const unsigned *)RTA_DATA(a);
+	return 0;
+}
+
+/* Negative errno: it could not be asked for. */
+static int find_master(unsigned link, unsigned *ret)
+{
+	struct {
+		struct nlmsghdr header;
+		struct ifinfomsg info;
+	} ask = { .header = { .nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST },
+		  .info = { .ifi_family = AF_UNSPEC, .ifi_index = (int)link } };
+	_Alignas(struct nlmsghdr) char reply[16384];
+	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	ssize_t n;
+
+	/* The kernel has answered when the question is sent. */
+	if (fd < 0 || send(fd, &ask, sizeof(ask), 0) < 0 || (n = recv(fd, reply, sizeof(reply), MSG_DONTWAIT)) < 0)
+		return -errno;
+	*ret = read_master((const struct nlmsghdr *)reply, (size_t)n);
+	return 0;
+}
+
+/* 0 only where there is none of the name; -1: that could not be found out. */
+static int64_t find_index(const char *name)
+{
+	unsigned index = if_nametoindex(name);
+
+	return index == 0 && errno != ENODEV ? -1 : (int64_t)index;
+}
+
+/* What cannot be found out counts as it should be: a daemon without descriptors takes nothing apart. */
+bool netns_is_whole(const char *id, const char *bridge)
+{
+	_cleanup_free_ char *path = netns_path(id), *name = netns_link(id);
+	int64_t link = find_index(name), wanted = find_index(bridge);
+	unsigned master = 0;
+
+	if (!is_pinned(path) || link == 0 || wanted == 0)
+		return false;
+	return link < 0 || wanted < 0 || find_master((unsigned)link, &master) < 0 || master == wanted;
 }
 
 /* ---- sockets ---- */

@@ -27,6 +27,8 @@ char *netns_link(const char *id);
 
 /* `*ret_made`: it was not there before, so nothing lives in it. */
 int netns_setup(const struct netns_spec *spec, bool *ret_made, struct error *e);
+/* Is it pinned, and does its link hang on the bridge? Cheap: some system calls. */
+bool netns_is_whole(const char *id, const char *bridge);
 /* Not there is success. What still lives in it goes on without a network. */
 int netns_remove(const char *id, struct error *e);
 

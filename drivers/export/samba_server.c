@@ -16,12 +16,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 /* Seconds until it answers; it takes a fraction of one. */
 #define LIMIT      25.0
 #define STOP_LIMIT 5.0
 #define PORT_LIMIT 2.0
 #define CONF_MAX   65536
+/* What the kernel gives at most. */
+#define PID_MOST 4194304
 /* Where Debian's Samba keeps who may come in. */
 #define SYSTEM_CONF "/etc/samba/smb.conf"
 
@@ -89,13 +92,24 @@ static int check_text(const char *path, struct error *e)
 	return 0;
 }
 
+/* smbd has a socket for each of its processes there. */
+static int check_length(const struct samba_server *s, struct error *e)
+{
+	_cleanup_free_ char *longest = xasprintf("%s/private/msg.sock/%d", s->state, PID_MOST);
+
+	if (strlen(longest) < sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return 0;
+	return error_set(e, ERR_BACKEND_DOWN, ENAMETOOLONG,
+			 "%s is too long for the path of a socket: set a shorter state_dir", longest);
+}
+
 static int make_directories(const struct samba_server *s, struct error *e)
 {
 	static const char *const run[] = { "lock", "cache", "pid", "ncalrpc", "log" }, *const state[] = { "private",
 													  "state" };
 	int r;
 
-	if ((r = check_text(s->run, e)) < 0 || (r = check_text(s->state, e)) < 0 ||
+	if ((r = check_text(s->run, e)) < 0 || (r = check_text(s->state, e)) < 0 || (r = check_length(s, e)) < 0 ||
 	    (r = export_server_make_directory(s->run, e)) < 0 || (r = export_server_make_directory(s->state, e)) < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < sizeof run / sizeof *run; i++) {

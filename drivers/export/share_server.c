@@ -47,6 +47,7 @@ static void forget(struct share_server *s)
 		exporter_close(s->exporters[i]);
 	free(s->exporters);
 	free(s->id);
+	free(s->bridge);
 	free(s);
 }
 
@@ -139,6 +140,8 @@ int share_server_setup(struct share_server **list, const struct netns_spec *spec
 	if (r == 0)
 		r = start_all(s, e);
 	if (r == 0) {
+		free(s->bridge);
+		s->bridge = xstrdup(spec->bridge);
 		s->next = *list;
 		*list = take_ptr(s);
 		return 0;

@@ -10,7 +10,7 @@
 
 struct share_server {
 	struct share_server *next;
-	char *id;
+	char *id, *bridge;
 	struct exporter **exporters; /* one of each kind of the backend's */
 	size_t n;
 };

@@ -116,26 +116,35 @@ static char *allow(const char *share, const char *type, const char *to)
 	return id;
 }
 
-/* Of the network's share server: to be freed; NULL: there is none. */
-static char *server_of(const char *network)
+enum { ID_SIZE = 40 };
+
+/* The id of the network's share server. False: there is none. */
+static bool find_server(const char *network, char ret[ID_SIZE])
 {
 	json_t *all = call(f, "list_share_servers", NULL), *one;
-	char *id = NULL;
+	bool found = false;
 	size_t i;
 
 	json_array_foreach(at(all, "share_servers"), i, one)
-		if (!id && strcmp(str_at(one, "share_network"), network) == 0)
-			id = strdup(str_at(one, "id"));
+		if (strcmp(str_at(one, "share_network"), network) == 0) {
+			snprintf(ret, ID_SIZE, "%s", str_at(one, "id"));
+			found = true;
+		}
 	json_decref(all);
-	return id;
+	return found;
 }
 
 static pid_t pid_of(const char *network, const char *what)
 {
-	_cleanup_free_ char *id = server_of(network);
-	_cleanup_free_ char *text = id ? read_text(fixture_path(f, "run/servers/%s/%s.pid", id, what)) : NULL;
+	char id[ID_SIZE], *text;
+	pid_t pid;
 
-	return text ? (pid_t)strtol(text, NULL, 10) : 0;
+	if (!find_server(network, id))
+		return 0;
+	text = read_text(fixture_path(f, "run/servers/%s/%s.pid", id, what));
+	pid = text ? (pid_t)strtol(text, NULL, 10) : 0;
+	free(text);
+	return pid;
 }
 
 /* Kills both and waits until others run and the backend is well. */
@@ -166,8 +175,9 @@ static void expect_gone(const char *id)
 
 static void add_user(const char *network)
 {
-	_cleanup_free_ char *id = server_of(network);
+	char id[ID_SIZE];
 
+	ck_assert(find_server(network, id));
 	ck_assert_int_eq(
 		shell(NULL,
 		      "printf 'secret\\nsecret\\n' | smbpasswd -c '%s/run/servers/%s/samba/smb.conf' -a -s " ANN
@@ -186,7 +196,8 @@ static bool sees(int client, const char *server, const char *share)
 
 START_TEST(tenants)
 {
-	_cleanup_free_ char *blue = NULL, *red = NULL, *six = NULL, *rule = NULL;
+	char blue[ID_SIZE], red[ID_SIZE], six[ID_SIZE];
+	_cleanup_free_ char *rule = NULL;
 	json_t *share, *all;
 
 	start();
@@ -218,9 +229,7 @@ START_TEST(tenants)
 	all = call(f, "list_share_servers", NULL);
 	ck_assert_uint_eq(json_array_size(at(all, "share_servers")), 3);
 	json_decref(all);
-	blue = server_of("blue");
-	red = server_of("red");
-	six = server_of("six");
+	ck_assert(find_server("blue", blue) && find_server("red", red) && find_server("six", six));
 	ck_assert_int_eq(
 		lab_shell("nsenter --net=/run/netns/sharesd-%s ip route | grep -q 'default via " CLIENT "' && "
 			  "nsenter --net=/run/netns/sharesd-%s ip -6 route | grep -q 'default via 2001:db8::2'",
@@ -289,6 +298,12 @@ START_TEST(what_ends_is_put_back)
 	ck_assert_uint_eq(lab_reader_failures(&b), 0);
 	lab_reader_stop(&b);
 	ck_assert_int_eq(pid_of("red", "ganesha/ganesha"), red);
+	/* A bridge that is made anew, as ifdown and ifup do. */
+	ck_assert_int_eq(lab_shell("ip link delete br2 && ip link add br2 type bridge && ip link set br2 up && "
+				   "ip link set c2 master br2"),
+			 0);
+	AWAIT(all_is_in_force());
+	wait_backend(f, "b", "up");
 	/* Everything, as a start of the machine leaves it. */
 	fixture_stop(f);
 	lab_end_servers();
@@ -318,7 +333,7 @@ static void expect_down(const char *why)
 
 START_TEST(without_bridge)
 {
-	_cleanup_free_ char *id = NULL;
+	char id[ID_SIZE];
 	json_t *e;
 
 	start();
@@ -328,7 +343,7 @@ START_TEST(without_bridge)
 	ck_assert_msg(strstr(str_at(e, "message"), "there is no bridge \"br3\"") != NULL, "%s", str_at(e, "message"));
 	json_decref(e);
 	delete_share("n");
-	id = server_of("later");
+	ck_assert(find_server("later", id));
 	expect_gone(id);
 	json_decref(call(f, "delete_share_server", "{s:s}", "share_server", id));
 	ck_assert_int_eq(lab_shell("ip link add br3 type bridge"), 0);
@@ -440,22 +455,22 @@ static bool create_cut_off(unsigned step)
 /* Once more, by a daemon that goes on: nothing is left. */
 static bool delete_cut_off(unsigned step)
 {
-	_cleanup_free_ char *request = xasprintf("delete %u", step), *id = NULL, *left = NULL;
+	_cleanup_free_ char *request = xasprintf("delete %u", step);
+	char id[ID_SIZE], left[ID_SIZE];
 	bool through;
 
 	fixture_start(f, NULL, (uid_t)-1);
-	id = server_of("blue");
+	ck_assert(find_server("blue", id));
 	fixture_stop(f);
 	through = crash_at(step, "delete_share_instance", json_pack("{s:s,s:s}", "share", "a", "request_id", request));
 	fixture_start(f, NULL, (uid_t)-1);
 	json_decref(call(f, "delete_share_instance", "{s:s,s:s}", "share", "a", "request_id", request));
 	/* It died before it got to the server, which then is one without shares, for the timer. */
-	left = server_of("blue");
-	if (left)
+	if (find_server("blue", left))
 		json_decref(call(f, "delete_share_server", "{s:s}", "share_server", left));
-	expect_gone(id);
 	ck_assert_int_eq(lab_shell("[ -z \"$(ip -o link | grep shs)\" ] && [ -z \"$(ls /run/netns)\" ]"), 0);
 	ck_assert_int_eq(shell(NULL, "[ -z \"$(ls '%s/root' | grep -v '^\\.')\" ]", f->dir), 0);
+	expect_gone(id);
 	fixture_stop(f);
 	return through;
 }
