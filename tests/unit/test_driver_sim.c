@@ -231,7 +231,8 @@ START_TEST(slots_by_name)
 
 	ck_assert(driver_slot_by_name(d, "create_share") == d->create_share);
 	ck_assert(driver_slot_by_name(d, "list_objects") == d->list_objects);
-	ck_assert(driver_slot_by_name(d, "create_replica") == NULL);
+	ck_assert(driver_slot_by_name(d, "create_replica") == d->create_replica);
+	ck_assert(driver_slot_by_name(d, "setup_server") == NULL);
 	ck_assert(driver_slot_by_name(d, "create") == NULL);
 	ck_assert(driver_slot_by_name(d, "") == NULL);
 	while (driver_slot_names()[n])
