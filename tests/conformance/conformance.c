@@ -63,13 +63,18 @@ const struct candidate *candidates(void)
 	list[3] = (struct candidate){ "bare", shipped("bare.conf"), NULL, false };
 	list[4] = (struct candidate){ "dir", shipped("dir-exports.conf"), shipped("dir.place"), true };
 	list[5] = (struct candidate){ "btrfs", shipped("btrfs-exports.conf"), shipped("btrfs.place"), true };
+	list[6] = (struct candidate){ "btrfs", shipped("btrfs-replicas.conf"), shipped("btrfs-replicas.place"), false };
+	list[7] = (struct candidate){ "dir", shipped("dir-replicas.conf"), shipped("dir.place"), false };
+	list[8] = (struct candidate){ "sim", shipped("sim-replicas.conf"), NULL, false };
 	return list;
 }
 
-int candidate_count(int *ret_without_exports)
+void candidate_range(int kind, int *ret_first, int *ret_end)
 {
-	*ret_without_exports = given("DRIVER") ? 1 : 4;
-	return given("DRIVER") ? 1 : 6;
+	static const int ends[CANDIDATE_KINDS] = { 4, 6, 9 };
+
+	*ret_first = given("DRIVER") || kind == 0 ? 0 : ends[kind - 1];
+	*ret_end = given("DRIVER") ? 1 : ends[kind];
 }
 
 /* ---- export servers ---- */
@@ -302,7 +307,11 @@ void fill_share(const struct site *s, const char *share)
 
 char *tree_of(const struct site *s, const char *share)
 {
-	const char *files = files_of(s, share);
+	return tree_in(files_of(s, share));
+}
+
+char *tree_in(const char *files)
+{
 	char *out = NULL;
 
 	if (!files)

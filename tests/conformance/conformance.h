@@ -13,10 +13,11 @@ struct candidate {
 	const char *driver, *conf, *place;
 	bool exports; /* only for the cases about exporting */
 };
+enum { CANDIDATES, WITH_EXPORTS, WITH_REPLICAS, CANDIDATE_KINDS };
 /* Those of the environment (DRIVER, CONF, PLACE), or those of this repository. NULL in driver ends. */
 const struct candidate *candidates(void); /* in a test */
-/* How many; those of this repository that come last are about exporting. */
-int candidate_count(int *ret_without_exports);
+/* Those of a kind: the first, and the one after the last. One of the environment is of every kind. */
+void candidate_range(int kind, int *ret_first, int *ret_end);
 /* To be called first and last: export servers outlive whoever started them. A network, and mounts, of this program's
  * own, where that can be. */
 void servers_begin(void);
@@ -50,6 +51,7 @@ const char *files_of(const struct site *s, const char *share);
 void fill_share(const struct site *s, const char *share);
 /* All that can be told of its files, as text: free it. "" where there are no files. */
 char *tree_of(const struct site *s, const char *share);
+char *tree_in(const char *files); /* the same of a directory; NULL: there is none */
 void expect_tree(const struct site *s, const char *share, const char *was);
 /* The call must fail, and with one of these kinds (blank between). */
 void expect_error(const struct site *s, const char *kinds, const char *method, json_t *params);

@@ -741,12 +741,144 @@ CASE(unclaimed)
 	expect_tree(s, "one", tree);
 }
 
+/* ---- replicas ---- */
+
+/* Another backend of the driver, in the same domain; NULL: there is none. Free it. */
+static char *find_peer(const struct site *s)
+{
+	_cleanup_json_ json_t *list = call(s->f, "list_backends", NULL);
+	json_t *b;
+	size_t i;
+
+	json_array_foreach(at(list, "backends"), i, b)
+		if (strcmp(str_at(b, "driver"), s->c->driver) == 0 && strcmp(str_at(b, "name"), s->backend) != 0)
+			return strdup(str_at(b, "name"));
+	printf("%s: not looked at, for there is one backend only: replicas\n", s->c->driver);
+	return NULL;
+}
+
+/* New reference. */
+static json_t *replica_on(const struct site *s, const char *share, const char *backend)
+{
+	_cleanup_json_ json_t *o = call(s->f, "get_share", "{s:s}", "share", share);
+	json_t *instance;
+	size_t i;
+
+	json_array_foreach(at(o, "instances"), i, instance)
+		if (strcmp(str_at(instance, "backend"), backend) == 0)
+			return json_incref(instance);
+	ck_abort_msg("%s: %s has no replica on %s", s->c->driver, share, backend);
+}
+
+/* It has what the active one has, for whoever looks there, and says so. */
+static void expect_in_sync(const struct site *s, const char *share, const char *backend)
+{
+	_cleanup_json_ json_t *replica = replica_on(s, share, backend);
+	_cleanup_free_ char *tree = tree_of(s, share), *there = NULL;
+	const char *path = str_at(replica, "export_locations.0.path");
+
+	ck_assert_str_eq(str_at(replica, "status"), "available");
+	ck_assert_str_eq(str_at(replica, "replica_state"), "in_sync");
+	if (!*tree || *path != '/')
+		return;
+	there = tree_in(path);
+	ck_assert_msg(strcmp(tree, there) == 0, "%s: the files of %s are:\n%s\nand at its replica:\n%s", s->c->driver,
+		      share, tree, there);
+}
+
+static void update_replica(const struct site *s, const char *share, const char *backend)
+{
+	_cleanup_json_ json_t *replica = replica_on(s, share, backend);
+
+	json_decref(call(s->f, "update_share_replica", "{s:s}", "replica", str_at(replica, "id")));
+	expect_in_sync(s, share, backend);
+}
+
+static void change_files(const struct site *s, const char *share, const char *name)
+{
+	const char *files = files_of(s, share);
+
+	if (files)
+		ck_assert_int_eq(shell(NULL,
+				       "cd '%s' && echo %s >>one && mkdir %s && rm -f random && ln -sf %s dangling",
+				       files, name, name, name),
+				 0);
+}
+
+static void promote(const struct site *s, const char *share, const char *backend)
+{
+	_cleanup_json_ json_t *replica = replica_on(s, share, backend), *o = NULL;
+	_cleanup_free_ char *tree = tree_of(s, share);
+
+	o = call(s->f, "promote_share_replica", "{s:s}", "replica", str_at(replica, "id"));
+	ck_assert_str_eq(str_at(o, "backend"), backend);
+	ck_assert_str_eq(str_at(o, "status"), "available");
+	expect_tree(s, share, tree);
+}
+
+/* A snapshot of all: as it was then, wherever the share is made of it. */
+static void snapshot_all(const struct site *s, const char *peer)
+{
+	_cleanup_json_ json_t *o = NULL;
+	_cleanup_free_ char *then = tree_of(s, "one");
+
+	snapshot(s, "one", "snap");
+	change_files(s, "one", "later");
+	update_replica(s, "one", peer);
+	o = call(s->f, "update_replicated_snapshot", "{s:s}", "snapshot", "one@snap");
+	ck_assert_str_eq(str_at(o, "instances.0.status"), "available");
+	ck_assert_str_eq(str_at(o, "instances.1.status"), "available");
+	json_decref(call(s->f, "create_share_instance", "{s:s,s:s,s:s}", "name", "copy", "snapshot", "one@snap",
+			 "backend", peer));
+	expect_tree(s, "copy", then);
+	do_delete(s, "copy");
+	json_decref(call(s->f, "delete_snapshot", "{s:s}", "snapshot", "one@snap"));
+	expect_error(s, "not_found", "get_snapshot", by_snapshot("one@snap"));
+}
+
+CASE(replicas)
+{
+	_cleanup_free_ char *peer = find_peer(s);
+	_cleanup_json_ json_t *old = NULL;
+
+	if (!peer)
+		return;
+	make_share(s, "one", 20 * MIB);
+	if (json_is_null(at(s->can, "replication_type"))) {
+		expect_error(s, "not_supported", "create_share_replica",
+			     jsonx_pack("{s:s,s:s}", "share", "one", "backend", peer));
+		return;
+	}
+	fill_share(s, "one");
+	json_decref(call(s->f, "create_share_replica", "{s:s,s:s}", "share", "one", "backend", peer));
+	expect_in_sync(s, "one", peer);
+	change_files(s, "one", "first");
+	update_replica(s, "one", peer);
+	if (claims(s, "snapshots") && claims(s, "create_from_snapshot"))
+		snapshot_all(s, peer);
+	change_files(s, "one", "second");
+	promote(s, "one", peer);
+	change_files(s, "one", "third");
+	update_replica(s, "one", s->backend);
+	promote(s, "one", s->backend);
+	update_replica(s, "one", peer);
+	expect_error(s, "invalid_state", "delete_share_instance", by_share("one"));
+	old = replica_on(s, "one", peer);
+	json_decref(call(s->f, "delete_share_replica", "{s:s}", "replica", str_at(old, "id")));
+	do_delete(s, "one");
+	expect_order(s);
+}
+
 int main(void)
 {
 	Suite *s = suite_create("conformance");
 	TCase *t = tcase_create("conformance");
 	SRunner *runner;
-	int failed, n, all = candidate_count(&n);
+	int failed, zero, n, from, all, first, last;
+
+	candidate_range(CANDIDATES, &zero, &n);
+	candidate_range(WITH_EXPORTS, &from, &all);
+	candidate_range(WITH_REPLICAS, &first, &last);
 
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 0);
@@ -760,7 +892,8 @@ int main(void)
 	tcase_add_loop_test(t, test_snapshots, 0, n);
 	tcase_add_loop_test(t, test_access_rules, 0, n);
 	tcase_add_loop_test(t, test_protocols, 0, all);
-	tcase_add_loop_test(t, test_exports, n, all);
+	tcase_add_loop_test(t, test_exports, from == 0 ? n : from, all);
+	tcase_add_loop_test(t, test_replicas, first, last);
 	tcase_add_loop_test(t, test_adopting, 0, n);
 	tcase_add_loop_test(t, test_adopting_snapshots, 0, n);
 	tcase_add_loop_test(t, test_links_inside, 0, n);
