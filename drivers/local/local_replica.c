@@ -395,7 +395,8 @@ static int transferred(void *backend, void *data, const struct driver_call *call
 		n = local_work_failed(failure, e);
 	} else if ((n = local_peer_open(backend, t.active, &t.source, e)) == 0) {
 		log_info("%lld bytes of share \"%s\" came over from backend \"%s\"",
-			 (long long)jsonx_int(output, "sent_bytes"), call->share->name, t.active->backend);
+			 (long long)jsonx_int(output, json_object_get(output, "sent_bytes") ? "sent_bytes" : "bytes"),
+			 call->share->name, t.active->backend);
 		n = arrived(&t, local_work_id(data), ret, e);
 	}
 	return n < 0 ? give_up(&t, n, ret, e) : 0;

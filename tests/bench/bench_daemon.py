@@ -29,12 +29,17 @@ def timed(f, *argv):
     return time.monotonic() - started
 
 
-def make_btrfs(where, size):
-    """A file system on a loop device, mounted at `where`, with quotas."""
+def make_disk(where, size, kind):
+    """A file system on a loop device, mounted at `where`."""
     os.mkdir(where)
     run("truncate", "-s", size, where + ".disk")
-    run("mkfs.btrfs", "-q", where + ".disk")
+    run("mkfs." + kind, "-q", where + ".disk")
     run("mount", "-o", "loop", where + ".disk", where)
+
+
+def make_btrfs(where, size):
+    """The same, with quotas."""
+    make_disk(where, size, "btrfs")
     run("btrfs", "quota", "enable", where)
 
 

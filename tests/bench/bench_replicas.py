@@ -5,7 +5,7 @@
 
 One share of FILES files, of BYTES together (10,000 and 1 GiB): its first replica, and the update after one file in a
 hundred was written anew. On btrfs beside `btrfs send | btrfs receive`, on directories beside rsync; each way from a tree
-of its own with the same files, file systems flushed before each, in turns, on loop devices. Needs root. Sent: what went
+of its own with the same files, file systems flushed before each, in turns, on loop devices (directories: ext4). Needs root. Sent: what went
 from one side to the other. Read the ratios."""
 
 import os
@@ -13,16 +13,16 @@ import re
 import sys
 import time
 
-from bench_daemon import Daemon, begin, clean, make_btrfs, run, timed
+from bench_daemon import Daemon, begin, clean, make_btrfs, make_disk, run, timed
 
 build = os.path.abspath(sys.argv[1])
 files = int(sys.argv[2]) if len(sys.argv) > 2 else 10000
 size = int(sys.argv[3]) // files if len(sys.argv) > 3 else (1 << 30) // files
 rounds = 3
 place = begin()
-a, b = place + "/a", place + "/b"
+sides = {driver: [f"{place}/{driver}-{side}" for side in "ab"] for driver in ("btrfs", "dir")}
 conf = "".join(f"""{driver} "{driver}-{side}" {{
-	root = "{place}/{side}/{driver}"
+	root = "{place}/{driver}-{side}/root"
 	replication_domain = "{driver}"
 	replica_state_update_interval = 86400
 }}
@@ -43,16 +43,19 @@ def sent():
         return sum(int(n) for n in re.findall(r"(\d+) bytes of share", f.read()))
 
 
+def flush():
+    for disk in sum(sides.values(), []):
+        run("sync", "-f", disk)
+
+
 def ours(d, method, **params):
-    run("sync", "-f", a)
-    run("sync", "-f", b)
+    flush()
     before = sent()
     return timed(lambda: d.call(method, **params)), sent() - before
 
 
 def bare(command):
-    run("sync", "-f", a)
-    run("sync", "-f", b)
+    flush()
     return timed(run, "bash", "-o", "pipefail", "-c", command)
 
 
@@ -72,12 +75,13 @@ def replica_of(d, share):
 
 def make(d, driver):
     d.call("create_share_instance", name=driver, backend=driver + "-a", size_bytes=4 << 30)
-    tree = f"{a}/{driver}/{driver}/data"
+    tree = f"{sides[driver][0]}/root/{driver}/data"
     fill(tree)
     return tree
 
 
 def on_btrfs(d):
+    a, b = sides["btrfs"]
     tree, twin, to = make(d, "btrfs"), a + "/twin", b + "/bare"
     run("btrfs", "subvolume", "create", twin)
     fill(twin)
@@ -97,7 +101,8 @@ def on_btrfs(d):
 
 
 def on_directories(d):
-    tree, twin, to = make(d, "dir"), a + "/twin-dir", b + "/bare-dir"
+    a, b = sides["dir"]
+    tree, twin, to = make(d, "dir"), a + "/twin", b + "/bare"
     fill(twin)
     rsync = f"rsync -aHAXS --numeric-ids --delete --stats {twin}/ {to}/ >{place}/stats && sync -f {to}"
 
@@ -119,10 +124,12 @@ def on_directories(d):
 if __name__ == "__main__":
     daemon = Daemon(build, place, conf, "info")
     try:
-        for side in (a, b):
-            make_btrfs(side, "8G")
-            os.mkdir(side + "/btrfs")
-            os.mkdir(side + "/dir")
+        for disk in sides["btrfs"]:
+            make_btrfs(disk, "8G")
+        for disk in sides["dir"]:
+            make_disk(disk, "8G", "ext4")
+        for disk in sum(sides.values(), []):
+            os.mkdir(disk + "/root")
         daemon.start()
         print(f"{files} files, {files * size / 1e6:.0f} MB{'sharesd':>16}{'sent':>13}{'bare':>10}{'sent':>13}{'ratio':>10}")
         on_btrfs(daemon)
