@@ -223,6 +223,22 @@ int access_wanted(struct engine *en, const char *share_id, const char *instance_
 	return 0;
 }
 
+int access_set_all(struct engine *en, const char *share_id, const char *instance_id, const char *state,
+		   const char *reason, struct error *e)
+{
+	_cleanup_json_ json_t *wanted = NULL;
+	json_t *rule;
+	size_t i;
+	int r = access_wanted(en, share_id, instance_id, &wanted, e);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(wanted, i, rule)
+		if ((r = access_set_state(en, jsonx_str(rule, "id"), instance_id, state, reason, e)) < 0)
+			return r;
+	return 0;
+}
+
 /* ---- the driver ---- */
 
 static int check_rules(const struct backend *b, const json_t *rules, struct error *e)

@@ -48,5 +48,8 @@ int access_drop_denied(struct engine *en, const char *instance_id, struct error 
 json_t *access_states_json(const json_t *rules);
 /* Rules of this share that are wanted: without those about to be denied. */
 int access_wanted(struct engine *en, const char *share_id, const char *instance_id, json_t **ret, struct error *e);
+/* All of them at that instance are in this state, for this reason (NULL: none). */
+int access_set_all(struct engine *en, const char *share_id, const char *instance_id, const char *state,
+		   const char *reason, struct error *e);
 
 #endif

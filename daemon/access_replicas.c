@@ -103,19 +103,8 @@ int access_apply_others(struct engine *en, struct call *c, const json_t *add, co
 static int write_reason(struct engine *en, const struct call *c, const char *instance_id, const json_t *rule,
 			const char *state, const char *reason, struct error *e)
 {
-	_cleanup_json_ json_t *wanted = NULL;
-	json_t *one;
-	size_t i;
-	int r;
-
-	if (rule)
-		return access_set_state(en, jsonx_str(rule, "id"), instance_id, state, reason, e);
-	if ((r = access_wanted(en, jsonx_str(c->share, "id"), instance_id, &wanted, e)) < 0)
-		return r;
-	json_array_foreach(wanted, i, one)
-		if ((r = access_set_state(en, jsonx_str(one, "id"), instance_id, state, reason, e)) < 0)
-			return r;
-	return 0;
+	return rule ? access_set_state(en, jsonx_str(rule, "id"), instance_id, state, reason, e)
+		    : access_set_all(en, jsonx_str(c->share, "id"), instance_id, state, reason, e);
 }
 
 static int settle_one(struct engine *en, const struct call *c, const char *instance_id, const json_t *outcome,

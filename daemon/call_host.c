@@ -420,18 +420,8 @@ static int write_change(struct engine *en, struct call *c, const json_t *change,
 
 static int write_rules_failed(struct engine *en, const json_t *failed, struct error *e)
 {
-	_cleanup_json_ json_t *rules = NULL;
-	size_t i;
-	json_t *rule;
-	int r = access_wanted(en, jsonx_str(failed, "share_id"), jsonx_str(failed, "instance_id"), &rules, e);
-
-	if (r < 0)
-		return r;
-	json_array_foreach(rules, i, rule)
-		if ((r = access_set_state(en, jsonx_str(rule, "id"), jsonx_str(failed, "instance_id"), "error",
-					  jsonx_str(failed, "reason"), e)) < 0)
-			return r;
-	return 0;
+	return access_set_all(en, jsonx_str(failed, "share_id"), jsonx_str(failed, "instance_id"), "error",
+			      jsonx_str(failed, "reason"), e);
 }
 
 static int write_rules(struct engine *en, const json_t *entry, struct error *e)

@@ -148,19 +148,9 @@ static int shut_old(struct engine *en, struct call *c, struct error *e)
 static int reopen_rows(struct engine *en, struct call *c, const json_t *rules, const char *reason, struct error *e)
 {
 	const char *old_id = jsonx_str(c->intent, "old_id");
-	_cleanup_json_ json_t *wanted = NULL;
-	json_t *rule;
-	size_t i;
-	int r;
 
-	if (rules)
-		return access_settle_on(en, old_id, rules, e);
-	if ((r = access_wanted(en, jsonx_str(c->share, "id"), old_id, &wanted, e)) < 0)
-		return r;
-	json_array_foreach(wanted, i, rule)
-		if ((r = access_set_state(en, jsonx_str(rule, "id"), old_id, "error", reason, e)) < 0)
-			return r;
-	return 0;
+	return rules ? access_settle_on(en, old_id, rules, e)
+		     : access_set_all(en, jsonx_str(c->share, "id"), old_id, "error", reason, e);
 }
 
 /* The promotion failed, and the old one is the active one still: it is opened again. */
@@ -313,22 +303,13 @@ static int settle_old_rules(struct engine *en, const struct call *c, struct erro
 {
 	const char *old_id = jsonx_str(c->intent, "old_id");
 	const json_t *rules = jsonx_get(c->extra, "old_rules");
-	_cleanup_json_ json_t *wanted = NULL;
-	json_t *rule;
-	size_t i;
-	int r;
 
-	if (rules)
-		return access_settle_on(en, old_id, rules, e);
-	if ((r = access_wanted(en, jsonx_str(c->share, "id"), old_id, &wanted, e)) < 0)
-		return r;
-	json_array_foreach(wanted, i, rule)
-		if ((r = access_set_state(en, jsonx_str(rule, "id"), old_id, "queued_to_apply",
-					  "the replica that was active before cannot be reached: it follows when its "
-					  "backend is back",
-					  e)) < 0)
-			return r;
-	return 0;
+	return rules ? access_settle_on(en, old_id, rules, e)
+		     : access_set_all(
+			       en, jsonx_str(c->share, "id"), old_id, "queued_to_apply",
+			       "the replica that was active before cannot be reached: it follows when its backend "
+			       "is back",
+			       e);
 }
 
 static int promote_settle(struct engine *en, struct call *c, struct error *e)

@@ -112,23 +112,6 @@ static int update_fail(struct engine *en, struct call *c, const struct error *ca
 	return r;
 }
 
-/* Nothing is to be decided: the next one goes on from whatever is there. */
-static int update_recover(struct engine *en, struct call *c, struct error *e)
-{
-	(void)en;
-	(void)c;
-	(void)e;
-	return 0;
-}
-
-static int update_undo(struct engine *en, struct call *c, struct error *e)
-{
-	(void)en;
-	(void)c;
-	(void)e;
-	return 0;
-}
-
 const struct call_ops ops_update_replica = {
 	.resolve = update_resolve,
 	.intend = update_intend,
@@ -137,6 +120,6 @@ const struct call_ops ops_update_replica = {
 	.settle = update_settle,
 	.fail = update_fail,
 	.answer = answer_share,
-	.recover = update_recover,
-	.undo = update_undo,
+	.recover = replica_leave,
+	.undo = replica_leave,
 };

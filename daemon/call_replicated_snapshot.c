@@ -578,23 +578,6 @@ static int update_answer(struct engine *en, struct call *c, json_t **ret, struct
 	return 0;
 }
 
-/* Nothing is to be decided: the next one asks again. */
-static int update_recover(struct engine *en, struct call *c, struct error *e)
-{
-	(void)en;
-	(void)c;
-	(void)e;
-	return 0;
-}
-
-static int update_undo(struct engine *en, struct call *c, struct error *e)
-{
-	(void)en;
-	(void)c;
-	(void)e;
-	return 0;
-}
-
 const struct call_ops ops_update_replicated_snapshot = {
 	.resolve = update_resolve,
 	.intend = update_intend,
@@ -602,6 +585,6 @@ const struct call_ops ops_update_replicated_snapshot = {
 	.settle = update_settle,
 	.fail = update_fail,
 	.answer = update_answer,
-	.recover = update_recover,
-	.undo = update_undo,
+	.recover = replica_leave,
+	.undo = replica_leave,
 };

@@ -240,18 +240,16 @@ void replica_event(struct engine *en, struct call *c, const char *instance_id)
 int replica_settle_rules(struct engine *en, const struct call *c, struct error *e)
 {
 	const char *reason = jsonx_str(c->more, "reason"), *id = jsonx_str(c->instance, "id");
-	_cleanup_json_ json_t *wanted = NULL;
-	json_t *rule;
-	size_t i;
-	int r;
 
-	if (!reason)
-		return access_settle(en, c, json_object_get(c->more, "rules"), e);
-	if ((r = access_wanted(en, jsonx_str(c->share, "id"), id, &wanted, e)) < 0)
-		return r;
-	json_array_foreach(wanted, i, rule)
-		if ((r = access_set_state(en, jsonx_str(rule, "id"), id, "error", reason, e)) < 0)
-			return r;
+	return reason ? access_set_all(en, jsonx_str(c->share, "id"), id, "error", reason, e)
+		      : access_settle(en, c, json_object_get(c->more, "rules"), e);
+}
+
+int replica_leave(struct engine *en, struct call *c, struct error *e)
+{
+	(void)en;
+	(void)c;
+	(void)e;
 	return 0;
 }
 

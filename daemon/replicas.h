@@ -43,6 +43,8 @@ int replica_state_of(const struct call *c, const char *said, const char **ret, s
 int replica_settle_rules(struct engine *en, const struct call *c, struct error *e);
 /* Deletes an instance of a snapshot; the snapshot, when it was the last. */
 int drop_snapshot_instance(struct engine *en, const json_t *instance, struct error *e);
+/* `recover` and `undo` of what its next call goes on with, from whatever is there. */
+int replica_leave(struct engine *en, struct call *c, struct error *e);
 /* "share_replica." and its state, or its status where it is being deleted, with the instance as it is now. */
 void replica_event(struct engine *en, struct call *c, const char *instance_id);
 

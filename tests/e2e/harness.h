@@ -89,6 +89,10 @@ json_t *client_call(struct client *c, const char *method, const char *fmt, ...);
 /* The error object of a call that must fail with this kind. New reference; fails the test otherwise. */
 json_t *client_error(struct client *c, const char *kind, const char *method, const char *fmt, ...);
 
+/* The daemon starts and gets the call, whose params are taken. true: it came through, and the daemon was stopped; else
+ * the daemon died at this step. */
+bool fixture_crash_at(struct fixture *f, unsigned step, const char *method, json_t *params);
+
 /* Without a client of one's own: one connection each. */
 json_t *call(const struct fixture *f, const char *method, const char *fmt, ...);
 json_t *call_error(const struct fixture *f, const char *kind, const char *method, const char *fmt, ...);

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define READ_SECONDS  30
@@ -441,4 +443,34 @@ void wait_share(const struct fixture *f, const char *share, const char *status)
 void wait_backend(const struct fixture *f, const char *backend, const char *status)
 {
 	wait_status(f, "get_backend", "backend", backend, status);
+}
+
+bool fixture_crash_at(struct fixture *f, unsigned step, const char *method, json_t *params)
+{
+	char number[40];
+	const char *env[] = { number, NULL };
+	struct client *c;
+	json_t *reply;
+
+	snprintf(number, sizeof number, "SHARESD_CRASH_AT=%u", step);
+	fixture_spawn(f, env, (uid_t)-1);
+	while (!(c = client_try(f)) && !fixture_wait_end(f, 0))
+		nap(0.002);
+	if (!c) {
+		json_decref(params);
+		return false;
+	}
+	client_may_be_cut(c);
+	(void)client_send_request(c, method, params);
+	reply = client_read(c);
+	client_free(c);
+	if (reply) {
+		ck_assert_ptr_nonnull(json_object_get(reply, "result"));
+		json_decref(reply);
+		fixture_stop(f);
+		return true;
+	}
+	ck_assert(fixture_wait_end(f, 20));
+	ck_assert(WIFSIGNALED(f->status) && WTERMSIG(f->status) == SIGKILL);
+	return false;
 }

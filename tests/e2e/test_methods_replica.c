@@ -543,35 +543,6 @@ static json_t *cut_params(const struct fixture *f, enum cut cut, const char *sha
 	return params;
 }
 
-/* The call until the daemon dies at this step, or comes through. true: it came through. */
-static bool crash_at(struct fixture *f, unsigned step, enum cut cut, const char *share, const char *replica)
-{
-	char number[40];
-	const char *env[] = { number, NULL };
-	struct client *c;
-	json_t *reply;
-
-	snprintf(number, sizeof number, "SHARESD_CRASH_AT=%u", step);
-	fixture_spawn(f, env, (uid_t)-1);
-	while (!(c = client_try(f)) && !fixture_wait_end(f, 0))
-		nap(0.002);
-	if (!c)
-		return false;
-	client_may_be_cut(c);
-	client_send_request(c, cut_methods[cut], cut_params(f, cut, share, replica));
-	reply = client_read(c);
-	client_free(c);
-	if (reply) {
-		ck_assert_ptr_nonnull(json_object_get(reply, "result"));
-		json_decref(reply);
-		fixture_stop(f);
-		return true;
-	}
-	ck_assert(fixture_wait_end(f, 20));
-	ck_assert(WIFSIGNALED(f->status) && WTERMSIG(f->status) == SIGKILL);
-	return false;
-}
-
 static void check_whole(const struct fixture *f, const char *share, unsigned step)
 {
 	_cleanup_json_ json_t *s = get(f, share), *rules = call(f, "list_access_rules", "{s:s}", "share", share);
@@ -624,7 +595,7 @@ START_TEST(cut_off_at_every_step)
 			replica = id_on(f, share, "b");
 		}
 		fixture_stop(f);
-		through = crash_at(f, step, cut, share, replica);
+		through = fixture_crash_at(f, step, cut_methods[cut], cut_params(f, cut, share, replica));
 		fixture_start(f, NULL, (uid_t)-1);
 		check_whole(f, share, step);
 		check_done(f, cut, share, replica);

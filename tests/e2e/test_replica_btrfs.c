@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/mem.h"
 #include "tests/e2e/harness_mount.h"
+#include "tests/e2e/harness_replica.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -30,13 +31,6 @@ static const char recording[] =
 	" while [ -e @DIR@/hold ]; do sleep 0.01; done\n exit 1\nfi\n"
 	"while [ -e @DIR@/hold ]; do sleep 0.01; done\n"
 	"set -o pipefail; @DIR@/bin/sharesd-transfer.held \"$@\" | tee -a @DIR@/transfers\n";
-
-static void in_dir(const struct fixture *f, const char *command)
-{
-	_cleanup_free_ char *said = NULL;
-
-	ck_assert_msg(shell(&said, "cd %s && { %s; } 2>&1", f->dir, command) == 0, "%s: %s", command, said);
-}
 
 static void mount_disk(const struct fixture *f, const char *name)
 {
@@ -90,76 +84,7 @@ static json_t *create(const struct fixture *f, const char *name)
 	return call(f, "create_share_instance", "{s:s,s:s,s:i}", "name", name, "backend", "a", "size_bytes", 64 * MIB);
 }
 
-static void replicate(const struct fixture *f, const char *backend)
-{
-	json_decref(call(f, "create_share_replica", "{s:s,s:s}", "share", "s", "backend", backend));
-}
-
-static const json_t *on(const json_t *share, const char *backend)
-{
-	size_t i;
-	json_t *instance;
-
-	json_array_foreach(at(share, "instances"), i, instance)
-		if (strcmp(str_at(instance, "backend"), backend) == 0)
-			return instance;
-	ck_abort_msg("there is no replica on %s", backend);
-}
-
-static void expect(const struct fixture *f, const char *backend, const char *status, const char *state)
-{
-	_cleanup_json_ json_t *s = call(f, "get_share", "{s:s}", "share", "s");
-	const json_t *i = on(s, backend);
-
-	ck_assert_msg(strcmp(str_at(i, "status"), status) == 0 && strcmp(str_at(i, "replica_state"), state) == 0,
-		      "the replica on %s is %s, %s", backend, str_at(i, "status"), str_at(i, "replica_state"));
-}
-
-static char *id_on(const struct fixture *f, const char *backend)
-{
-	_cleanup_json_ json_t *s = call(f, "get_share", "{s:s}", "share", "s");
-
-	return xstrdup(str_at(on(s, backend), "id"));
-}
-
-static void update(const struct fixture *f, const char *backend)
-{
-	_cleanup_free_ char *id = id_on(f, backend);
-
-	json_decref(call(f, "update_share_replica", "{s:s}", "replica", id));
-	expect(f, backend, "available", "in_sync");
-}
-
-static void promote(const struct fixture *f, const char *backend)
-{
-	_cleanup_free_ char *id = id_on(f, backend);
-	_cleanup_json_ json_t *s = call(f, "promote_share_replica", "{s:s}", "replica", id);
-
-	ck_assert_str_eq(str_at(s, "backend"), backend);
-	ck_assert_str_eq(str_at(s, "status"), "available");
-	expect(f, backend, "available", "active");
-}
-
-static void drop(const struct fixture *f, const char *backend)
-{
-	_cleanup_free_ char *id = id_on(f, backend);
-
-	json_decref(call(f, "delete_share_replica", "{s:s}", "replica", id));
-}
-
 /* ---- what is there ---- */
-
-static void put(const struct fixture *f, const char *path, const char *text)
-{
-	write_file(fixture_path(f, "%s", path), text);
-}
-
-static void has(const struct fixture *f, const char *path, const char *text)
-{
-	_cleanup_free_ char *there = read_text(fixture_path(f, "%s", path));
-
-	ck_assert_msg(there && strcmp(there, text) == 0, "%s holds %s, not %s", path, there ? there : "nothing", text);
-}
 
 static bool can_write(const struct fixture *f, const char *path)
 {
@@ -172,14 +97,6 @@ static bool fits(const struct fixture *f, const char *path, int mib)
 		     "cd %s/%s && dd if=/dev/zero of=filler bs=1M count=%d 2>/dev/null && sync -f filler; r=$?; rm -f "
 		     "filler; exit $r",
 		     f->dir, path, mib) == 0;
-}
-
-static long number_of(const struct fixture *f, const char *command)
-{
-	_cleanup_free_ char *out = NULL;
-
-	ck_assert_msg(shell(&out, "cd %s && %s", f->dir, command) == 0, "%s", command);
-	return strtol(out, NULL, 10);
 }
 
 static int subvolumes(const struct fixture *f, const char *backend)
@@ -604,28 +521,6 @@ END_TEST
 static void snapshot(const struct fixture *f, const char *name)
 {
 	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", name));
-}
-
-/* The place of a snapshot's instance on a backend, relative to DIR. */
-static const char *place_of(const struct fixture *f, const char *ref, const char *backend, const char *file)
-{
-	static char place[8][256];
-	static unsigned next;
-	_cleanup_json_ json_t *s = NULL;
-	_cleanup_free_ char *replica = id_on(f, backend);
-	json_t *instance;
-	size_t i;
-
-	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", ref));
-	s = call(f, "get_snapshot", "{s:s}", "snapshot", ref);
-	json_array_foreach(at(s, "instances"), i, instance)
-		if (strcmp(str_at(instance, "instance_id"), replica) == 0) {
-			ck_assert_str_eq(str_at(instance, "status"), "available");
-			snprintf(place[++next % 8], 256, "%s/%s/data/%s", backend,
-				 str_at(instance, "provider_location"), file);
-			return place[next % 8];
-		}
-	ck_abort_msg("%s is not on %s", ref, backend);
 }
 
 START_TEST(snapshots_of_all)

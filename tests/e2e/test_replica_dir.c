@@ -1,10 +1,17 @@
 /* Replicas on `dir`: copied first, then brought up to date by what differs, in one step for who looks; promoted and
  * brought back, with their snapshots; what is cut off leaves nothing. Needs no root. */
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
 #include "tests/e2e/harness_replica.h"
 
+#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MIB (1 << 20)
 

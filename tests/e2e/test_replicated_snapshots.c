@@ -480,35 +480,6 @@ static json_t *cut_params(enum cut cut, const char *share)
 				 : json_pack("{s:s,s:s}", "snapshot", ref, "request_id", share);
 }
 
-/* The call until the daemon dies at this step, or comes through. true: it came through. */
-static bool crash_at(struct fixture *f, unsigned step, enum cut cut, const char *share)
-{
-	char number[40];
-	const char *env[] = { number, NULL };
-	struct client *c;
-	json_t *reply;
-
-	snprintf(number, sizeof number, "SHARESD_CRASH_AT=%u", step);
-	fixture_spawn(f, env, (uid_t)-1);
-	while (!(c = client_try(f)) && !fixture_wait_end(f, 0))
-		nap(0.002);
-	if (!c)
-		return false;
-	client_may_be_cut(c);
-	client_send_request(c, cut_methods[cut], cut_params(cut, share));
-	reply = client_read(c);
-	client_free(c);
-	if (reply) {
-		ck_assert_ptr_nonnull(json_object_get(reply, "result"));
-		json_decref(reply);
-		fixture_stop(f);
-		return true;
-	}
-	ck_assert(fixture_wait_end(f, 20));
-	ck_assert(WIFSIGNALED(f->status) && WTERMSIG(f->status) == SIGKILL);
-	return false;
-}
-
 static void do_again(const struct fixture *f, enum cut cut, const char *share)
 {
 	struct client *c = client_new(f);
@@ -539,7 +510,7 @@ START_TEST(cut_off_at_every_step)
 		if (cut == CUT_DELETE)
 			json_decref(snapshot(f, share, "x"));
 		fixture_stop(f);
-		through = crash_at(f, step, cut, share);
+		through = fixture_crash_at(f, step, cut_methods[cut], cut_params(cut, share));
 		fixture_start(f, NULL, (uid_t)-1);
 		do_again(f, cut, share);
 		if (cut == CUT_DELETE) {

@@ -395,37 +395,6 @@ END_TEST
 
 /* ---- crashes ---- */
 
-/* The daemon starts and gets the call, whose params are taken. true: it came through, else it died at this step. */
-static bool crash_at(unsigned step, const char *method, json_t *params)
-{
-	char number[40];
-	const char *env[] = { number, NULL };
-	struct client *c;
-	json_t *reply;
-
-	snprintf(number, sizeof number, "SHARESD_CRASH_AT=%u", step);
-	fixture_spawn(f, env, (uid_t)-1);
-	while (!(c = client_try(f)) && !fixture_wait_end(f, 0))
-		nap(0.002);
-	if (!c) {
-		json_decref(params);
-		return false;
-	}
-	client_may_be_cut(c);
-	(void)client_send_request(c, method, params);
-	reply = client_read(c);
-	client_free(c);
-	if (reply) {
-		ck_assert_ptr_nonnull(json_object_get(reply, "result"));
-		json_decref(reply);
-		fixture_stop(f);
-		return true;
-	}
-	ck_assert(fixture_wait_end(f, 20));
-	ck_assert(WIFSIGNALED(f->status) && WTERMSIG(f->status) == SIGKILL);
-	return false;
-}
-
 /* Once more, by a daemon that goes on: one share, on one server that serves it. */
 static bool create_cut_off(unsigned step)
 {
@@ -433,7 +402,7 @@ static bool create_cut_off(unsigned step)
 	json_t *params =
 		json_pack("{s:s,s:s,s:i,s:s,s:s,s:s,s:s}", "name", "a", "backend", "b", "size_bytes", 1000,
 			  "share_proto", "NFS", "mode", "0777", "share_network", "blue", "request_id", request);
-	bool through = crash_at(step, "create_share_instance", json_incref(params));
+	bool through = fixture_crash_at(f, step, "create_share_instance", json_incref(params));
 	json_t *share, *all;
 
 	fixture_start(f, NULL, (uid_t)-1);
@@ -462,7 +431,8 @@ static bool delete_cut_off(unsigned step)
 	fixture_start(f, NULL, (uid_t)-1);
 	ck_assert(find_server("blue", id));
 	fixture_stop(f);
-	through = crash_at(step, "delete_share_instance", json_pack("{s:s,s:s}", "share", "a", "request_id", request));
+	through = fixture_crash_at(f, step, "delete_share_instance",
+				   json_pack("{s:s,s:s}", "share", "a", "request_id", request));
 	fixture_start(f, NULL, (uid_t)-1);
 	json_decref(call(f, "delete_share_instance", "{s:s,s:s}", "share", "a", "request_id", request));
 	/* It died before it got to the server, which then is one without shares, for the timer. */

@@ -241,34 +241,6 @@ END_TEST
 
 /* ---- crashes ---- */
 
-/* The call until the daemon dies at this step, or comes through. true: it came through. */
-static bool crash_at(struct fixture *f, unsigned step)
-{
-	char number[40];
-	const char *env[] = { number, NULL };
-	struct client *c;
-	json_t *reply;
-
-	snprintf(number, sizeof number, "SHARESD_CRASH_AT=%u", step);
-	fixture_spawn(f, env, (uid_t)-1);
-	while (!(c = client_try(f)) && !fixture_wait_end(f, 0))
-		nap(0.002);
-	if (!c)
-		return false;
-	client_line(c, "{'jsonrpc':'2.0','id':1,'method':'create_share_instance','params':{'name':'a','backend':'s',"
-		       "'size_bytes':1000,'share_network':'blue','request_id':'one'}}");
-	reply = client_read(c);
-	client_free(c);
-	if (reply) {
-		ck_assert_ptr_nonnull(json_object_get(reply, "result"));
-		json_decref(reply);
-		return true;
-	}
-	ck_assert(fixture_wait_end(f, 20));
-	ck_assert(WIFSIGNALED(f->status) && WTERMSIG(f->status) == SIGKILL);
-	return false;
-}
-
 /* The same request_id, then, ends in one share on one server. */
 START_TEST(cut_off_at_every_step)
 {
@@ -279,9 +251,10 @@ START_TEST(cut_off_at_every_step)
 		struct fixture *f = fixture_new(NETWORKS "sim \"s\" { " HANDLES "}\n");
 		json_t *share, *list;
 
-		through = crash_at(f, step);
-		if (!through)
-			fixture_start(f, NULL, (uid_t)-1);
+		through = fixture_crash_at(f, step, "create_share_instance",
+					   json_pack("{s:s,s:s,s:i,s:s,s:s}", "name", "a", "backend", "s", "size_bytes",
+						     1000, "share_network", "blue", "request_id", "one"));
+		fixture_start(f, NULL, (uid_t)-1);
 		share = call(f, "create_share_instance", "{s:s,s:s,s:i,s:s,s:s}", "name", "a", "backend", "s",
 			     "size_bytes", 1000, "share_network", "blue", "request_id", "one");
 		list = servers(f);
