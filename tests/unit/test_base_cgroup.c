@@ -389,6 +389,7 @@ START_TEST(left_over)
 	crashed = start_daemon(left);
 	alive = start_daemon(kept);
 	kill(crashed, SIGSTOP); /* so it cannot clear up */
+	ck_assert_int_eq(waitpid(crashed, NULL, WUNTRACED), crashed);
 	kill(read_pid("helper"), SIGKILL);
 	kill(crashed, SIGKILL);
 	waitpid(crashed, NULL, 0);

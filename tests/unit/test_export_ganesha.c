@@ -177,6 +177,19 @@ static void kill_server(const struct nfs *n, const char *server)
 	}
 }
 
+/* Stops it: a signal is only on its way when kill has returned, and a thread may answer until it has arrived. */
+static void stop_server(pid_t pid)
+{
+	double deadline = text_monotonic() + 20;
+
+	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	/* All of its threads, in the state T. */
+	while (shell_status(text("cat /proc/%d/task/*/stat | grep -qv '^[0-9]* (.*) T '", (int)pid)) == 0) {
+		ck_assert(text_monotonic() < deadline);
+		poll(NULL, 0, 2);
+	}
+}
+
 static void setup_nfs(void)
 {
 	lab_end_servers();
@@ -676,7 +689,7 @@ START_TEST(hung_server)
 	_cleanup_nfs_ struct nfs n = nfs_started(), next = { 0 };
 	pid_t pid = pid_of("ganesha");
 
-	ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+	stop_server(pid);
 	/* Nothing waits for it without a limit; one that does not answer is not taken over. */
 	next = nfs_new("");
 	nfs_start(&next);

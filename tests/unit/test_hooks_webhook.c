@@ -371,6 +371,7 @@ START_TEST(test_dead_server)
 {
 	start_server("");
 	ck_assert_int_eq(kill(server, SIGSTOP), 0);
+	ck_assert_int_eq(waitpid(server, NULL, WUNTRACED), server);
 	check_timed_out(http("/status/200"));
 	check_timed_out(text("https://127.0.0.1:%ld/", port));
 }
