@@ -160,7 +160,7 @@ static void reopen_old(struct engine *en, struct call *c)
 	_cleanup_json_ json_t *rules = NULL;
 	struct call *part;
 
-	if (c->result == 0 || c->err.kind == ERR_POST_HOOK_FAILED || !jsonx_get(c->extra, "old_rules"))
+	if (!jsonx_get(c->extra, "old_rules"))
 		return;
 	part = replica_part(en, c, c->source_instance);
 	if (access_apply(en, part, NULL, NULL, NULL, &rules, &why) < 0)
@@ -172,6 +172,20 @@ static void reopen_old(struct engine *en, struct call *c)
 		return;
 	if (reopen_rows(en, c, rules, why.message, &e) < 0 || store_commit(en->st, true, &e) < 0)
 		store_rollback(en->st);
+}
+
+/* Which one is active the store says: a call may fail after it has gone over. The share's snapshots are those of the
+ * new one then. */
+static void promoted(struct engine *en, struct call *c)
+{
+	_cleanup_json_ json_t *row = NULL;
+
+	if (store_get(en->st, STORE_INSTANCES, "id", c->object_id, &row, NULL) < 0)
+		return;
+	if (replica_is_active(row))
+		replica_ask_snapshots(en, c);
+	else
+		reopen_old(en, c);
 }
 
 /* The rules are those of an active replica. */
@@ -203,7 +217,7 @@ static int promote_drive(struct engine *en, struct call *c, struct error *e)
 	struct input *in = NULL;
 	int r;
 
-	c->after = reopen_old;
+	c->after = promoted;
 	if ((r = shut_old(en, c, e)) < 0 || (r = promote_input(en, c, &in, e)) < 0)
 		return r;
 	return backend_invoke(en, c->backend, c, "promote_replica", in, &c->results, e);

@@ -52,11 +52,20 @@ static int update_intend(struct engine *en, struct call *c, struct error *e)
 	return 0;
 }
 
+/* A timer's round asks for them by itself. */
+static void updated(struct engine *en, struct call *c)
+{
+	if (c->result == 0 && c->origin != HOOK_ORIGIN_TIMER)
+		replica_ask_snapshots(en, c);
+}
+
 static int update_drive(struct engine *en, struct call *c, struct error *e)
 {
 	struct input *in;
-	int r = replica_whole_input(en, c, &in, e);
+	int r;
 
+	c->after = updated;
+	r = replica_whole_input(en, c, &in, e);
 	return r < 0 ? r : backend_invoke(en, c->backend, c, "update_replica_state", in, &c->results, e);
 }
 

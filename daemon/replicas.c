@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/access.h"
+#include "daemon/call_run.h"
 #include "daemon/methods.h"
 #include "daemon/objects.h"
 #include "daemon/resolve.h"
@@ -264,4 +265,25 @@ int drop_snapshot_instance(struct engine *en, const json_t *instance, struct err
 	    (r = store_count(en->st, STORE_SNAPSHOT_INSTANCES, where, &others, e)) < 0 || others > 0)
 		return r;
 	return store_delete(en->st, STORE_SNAPSHOTS, snapshot_id, e);
+}
+
+void replica_ask_snapshots(struct engine *en, struct call *c)
+{
+	_cleanup_json_ json_t *where = jsonx_pack("{s:s}", "instance_id", c->object_id), *rows = NULL;
+	json_t *row;
+	size_t i;
+
+	if (!backend_has_slot(c->backend, "update_replicated_snapshot") ||
+	    store_select(en->st, STORE_SNAPSHOT_INSTANCES, &(struct store_query){ .where = where }, &rows, NULL) < 0)
+		return;
+	json_array_foreach(rows, i, row) {
+		const char *status = jsonx_str(row, "status");
+		struct call *one;
+
+		if (strcmp(status, "creating") != 0 && strcmp(status, "deleting") != 0)
+			continue;
+		one = call_new(method_find("update_replicated_snapshot"), HOOK_ORIGIN_CALL);
+		one->params = jsonx_pack("{s:O}", "snapshot", json_object_get(row, "snapshot_id"));
+		call_run_nested(en, c, one);
+	}
 }

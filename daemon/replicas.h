@@ -45,6 +45,9 @@ int replica_settle_rules(struct engine *en, const struct call *c, struct error *
 int drop_snapshot_instance(struct engine *en, const json_t *instance, struct error *e);
 /* `recover` and `undo` of what its next call goes on with, from whatever is there. */
 int replica_leave(struct engine *en, struct call *c, struct error *e);
+/* Asks for the snapshots that the call's replica is about to get or to lose, each by a call of its own: what has just
+ * come over with it shall not wait for the timer's next round. */
+void replica_ask_snapshots(struct engine *en, struct call *c);
 /* "share_replica." and its state, or its status where it is being deleted, with the instance as it is now. */
 void replica_event(struct engine *en, struct call *c, const char *instance_id);
 

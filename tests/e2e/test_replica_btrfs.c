@@ -523,6 +523,13 @@ static void snapshot(const struct fixture *f, const char *name)
 	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", name));
 }
 
+static void expect_snapshot(const struct fixture *f, const char *ref, size_t instance, const char *status)
+{
+	_cleanup_json_ json_t *s = call(f, "get_snapshot", "{s:s}", "snapshot", ref);
+
+	ck_assert_str_eq(str_at(json_array_get(at(s, "instances"), instance), "status"), status);
+}
+
 START_TEST(snapshots_of_all)
 {
 	struct fixture *f = start("snapshots_of_all");
@@ -551,11 +558,15 @@ START_TEST(snapshots_of_all)
 	update(f, "b");
 	ck_assert_int_lt(sent(f, &whole), MIB);
 	ck_assert(!whole);
+	expect_snapshot(f, "s@second", 1, "available");
 	has(f, place_of(f, "s@second", "b", "f"), "two");
 	has(f, "b/s/data/f", "three");
 	no_rest(f);
-	/* After a promotion they are those of the share. */
+	/* After a promotion they are those of the share, also one that came over with it. */
+	snapshot(f, "third");
 	promote(f, "b");
+	expect_snapshot(f, "s@third", 1, "available");
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@third"));
 	json_decref(call(f, "revert_to_snapshot", "{s:s}", "snapshot", "s@second"));
 	has(f, "b/s/data/f", "two");
 	json_decref(call(f, "create_share_instance", "{s:s,s:s}", "name", "copy", "snapshot", "s@first"));

@@ -143,10 +143,46 @@ START_TEST(one_on_every_replica)
 }
 END_TEST
 
+/* What came over with a replica is there at once: it is asked for by a call of the call's own. */
+START_TEST(with_its_replica)
+{
+	struct fixture *f = fixture_new(QUIET "sim \"a\" { " DOMAIN LAG "}\nsim \"b\" { " DOMAIN LAG "}\n");
+	_cleanup_free_ char *b = NULL;
+	_cleanup_json_ json_t *s = NULL, *calls = NULL;
+	json_t *one;
+	size_t i, n = 0;
+
+	fixture_start(f, NULL, (uid_t)-1);
+	json_decref(create(f, "s"));
+	json_decref(snapshot(f, "s", "x"));
+	replicate(f, "s");
+	b = replica_on(f, "s", "b");
+	wait_second(f, "s@x", "creating");
+	json_decref(call(f, "update_share_replica", "{s:s}", "replica", b));
+	wait_second(f, "s@x", "available");
+	json_decref(snapshot(f, "s", "y"));
+	wait_second(f, "s@y", "creating");
+	json_decref(call(f, "promote_share_replica", "{s:s,s:b}", "replica", b, "force", 1));
+	s = get(f, "s@y");
+	ck_assert_str_eq(str_at(s, "status"), "available");
+	json_decref(call(f, "revert_to_snapshot", "{s:s}", "snapshot", "s@y"));
+	calls = call(f, "list_calls", NULL);
+	json_array_foreach(at(calls, "calls"), i, one)
+		if (strcmp(str_at(one, "method"), "update_replicated_snapshot") == 0) {
+			ck_assert_str_eq(str_at(one, "origin"), "call");
+			ck_assert_str_eq(str_at(one, "outcome"), "ok");
+			n++;
+		}
+	ck_assert_uint_eq(n, 2);
+	fixture_free(f);
+}
+END_TEST
+
 /* The only instance of a snapshot keeps its replica. */
 START_TEST(the_only_instance)
 {
-	struct fixture *f = fixture_new(QUIET "sim \"a\" { " DOMAIN LAG "}\nsim \"b\" { " DOMAIN LAG "}\n");
+	struct fixture *f = fixture_new(QUIET "sim \"a\" { " DOMAIN LAG "}\nsim \"b\" { " DOMAIN LAG
+					      "fail = {\"update_replicated_snapshot:EIO@1\"} }\n");
 	_cleanup_free_ char *a = NULL, *b = NULL;
 	json_t *e;
 
@@ -529,8 +565,13 @@ END_TEST
 
 int main(void)
 {
-	const TTest *tests[] = { one_on_every_replica, the_only_instance,      hooks_of_the_active_one,
-				 a_driver_that_fails,  a_backend_that_is_gone, rounds,
+	const TTest *tests[] = { one_on_every_replica,
+				 with_its_replica,
+				 the_only_instance,
+				 hooks_of_the_active_one,
+				 a_driver_that_fails,
+				 a_backend_that_is_gone,
+				 rounds,
 				 hooks_of_rounds };
 	Suite *s = suite_create("replicated_snapshots");
 	TCase *t = tcase_create("all");
