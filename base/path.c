@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* The kernel gives EAGAIN where a rename elsewhere came between; more of them in a row than this is no accident. */
+/* The kernel gives EAGAIN where a rename elsewhere came between, and EXDEV where what it had found was moved out of the
+ * directory meanwhile, as if that had been left; more of them in a row than this is no accident. */
 #define RESOLVE_TRIES 256
 
 int path_open(int dirfd, const char *path, int flags, mode_t mode)
@@ -28,7 +29,7 @@ int path_open(int dirfd, const char *path, int flags, mode_t mode)
 
 	do
 		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
-	while (fd < 0 && (errno == EINTR || (errno == EAGAIN && ++tries < RESOLVE_TRIES)));
+	while (fd < 0 && (errno == EINTR || ((errno == EAGAIN || errno == EXDEV) && ++tries < RESOLVE_TRIES)));
 	return fd < 0 ? -errno : (int)fd;
 }
 

@@ -184,6 +184,39 @@ START_TEST(open_bears_renames)
 }
 END_TEST
 
+static void *move_in_and_out(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&stop_renaming)) {
+		renameat(root, "d", root, "x/d");
+		renameat(root, "x/d", root, "d");
+	}
+	return NULL;
+}
+
+/* What is moved out of the directory while it is opened is not there, rather than on another file system. */
+START_TEST(open_bears_moves)
+{
+	_cleanup_close_ int x = -1;
+	pthread_t thread;
+	int seen[2] = { 0 };
+
+	ck_assert_int_eq(mkdirat(root, "x", 0700), 0);
+	x = path_open(root, "x", O_RDONLY | O_DIRECTORY, 0);
+	pthread_create(&thread, NULL, move_in_and_out, NULL);
+	for (int i = 0; i < 50000 || !seen[0] || !seen[1]; i++) {
+		int fd = path_open(x, "d", O_RDONLY, 0);
+
+		ck_assert_msg(fd >= 0 || fd == -ENOENT, "%s", strerror(-fd));
+		seen[fd >= 0]++;
+		if (fd >= 0)
+			close(fd);
+	}
+	atomic_store(&stop_renaming, true);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(parents)
 {
 	static const char *const bad[] = { "", ".", "..", "d/", "d/.", "d/..", "/", "/a", "/etc/passwd" };
@@ -387,6 +420,7 @@ int main(void)
 	tcase_add_test(t, open_creates_with_mode);
 	tcase_add_test(t, open_crosses_no_mount);
 	tcase_add_test(t, open_bears_renames);
+	tcase_add_test(t, open_bears_moves);
 	tcase_add_test(t, parents);
 	tcase_add_test(t, roots);
 	tcase_add_test(t, relative_paths);
