@@ -51,7 +51,7 @@ enum command_flag {
 };
 
 /* Whose progress is shown while a call takes long. */
-enum watch { WATCH_NONE, WATCH_SHARE, WATCH_SNAPSHOT };
+enum watch { WATCH_NONE, WATCH_SHARE, WATCH_SNAPSHOT, WATCH_REPLICA };
 
 struct command {
 	const char *words;  /* "share create" */

@@ -15,6 +15,7 @@ struct progress {
 	const char *method;
 	char *name;
 	json_t *params;
+	const char *member, *value; /* of the one of a list that is watched; NULL: the answer is the object */
 	struct connection *conn;
 	bool given_up, drawn;
 };
@@ -23,7 +24,7 @@ struct progress {
 static char *watched_name(const struct invocation *inv)
 {
 	const char *share = jsonx_str(inv->params, "share"), *name = jsonx_str(inv->params, "name"),
-		   *snapshot = jsonx_str(inv->params, "snapshot");
+		   *snapshot = jsonx_str(inv->params, "snapshot"), *backend = jsonx_str(inv->params, "backend");
 
 	switch (inv->command->watch) {
 	case WATCH_NONE:
@@ -35,6 +36,54 @@ static char *watched_name(const struct invocation *inv)
 		return snapshot && strchr(snapshot, '@') ? xstrndup(snapshot, strcspn(snapshot, "@")) : NULL;
 	case WATCH_SNAPSHOT:
 		return snapshot ? xstrdup(snapshot) : share && name ? xasprintf("%s@%s", share, name) : NULL;
+	case WATCH_REPLICA:
+		return share ? xasprintf("%s on %s", share, backend ? backend : "")
+			     : xstrdup(jsonx_str(inv->params, "replica"));
+	}
+	return NULL;
+}
+
+static void watch(struct progress *p, const struct invocation *inv)
+{
+	const char *share = jsonx_str(inv->params, "share");
+
+	switch (inv->command->watch) {
+	case WATCH_NONE:
+	case WATCH_SHARE:
+		p->method = "get_share";
+		p->params = jsonx_pack("{s:s}", "share", p->name);
+		break;
+	case WATCH_SNAPSHOT:
+		p->method = "get_snapshot";
+		p->params = jsonx_pack("{s:s}", "snapshot", p->name);
+		break;
+	case WATCH_REPLICA:
+		p->method = "list_replicas";
+		p->params = share ? jsonx_pack("{s:s}", "share", share) : jsonx_pack("{s:i}", "limit", 1000);
+		p->member = share ? "backend" : "id";
+		p->value = jsonx_str(inv->params, share ? "backend" : "replica");
+	}
+}
+
+/* The one of the answer; NULL: it is not there. Borrowed. */
+static const json_t *watched(struct progress *p, const json_t *answer)
+{
+	json_t *one;
+	size_t i;
+
+	if (!p->member)
+		return answer;
+	json_array_foreach(json_object_get(answer, "replicas"), i, one) {
+		const char *value = jsonx_str(one, p->member), *share = jsonx_str(one, "share_id");
+
+		if (!value || strcmp(value, p->value) != 0)
+			continue;
+		/* From now on those of its share are enough. */
+		if (share && !jsonx_get(p->params, "share")) {
+			json_object_clear(p->params);
+			json_object_set_new(p->params, "share", json_string(share));
+		}
+		return one;
 	}
 	return NULL;
 }
@@ -50,8 +99,7 @@ struct progress *progress_new(struct ctl *c, const struct invocation *inv)
 	p = xcalloc(1, sizeof *p);
 	p->ctl = c;
 	p->name = name;
-	p->method = inv->command->watch == WATCH_SHARE ? "get_share" : "get_snapshot";
-	p->params = jsonx_pack("{s:s}", inv->command->watch == WATCH_SHARE ? "share" : "snapshot", name);
+	watch(p, inv);
 	return p;
 }
 
@@ -111,7 +159,7 @@ void progress_tick(void *progress)
 		return;
 	}
 	wipe(p);
-	line = progress_line(p->name, object, terminal_columns(fileno(p->ctl->err)));
+	line = progress_line(p->name, watched(p, object), terminal_columns(fileno(p->ctl->err)));
 	if (!line)
 		return;
 	fprintf(p->ctl->err, "%s", line);

@@ -41,9 +41,9 @@ const struct list_view view_access_rules = {
 
 const struct list_view view_replicas = {
 	.member = "replicas",
-	.columns =
-		COLUMNS({ "ID", "id", CELL_TEXT }, { "SHARE", "share", CELL_TEXT }, { "BACKEND", "backend", CELL_TEXT },
-			{ "STATUS", "status", CELL_STATUS }, { "REPLICA", "replica_state", CELL_STATUS }),
+	.columns = COLUMNS({ "ID", "id", CELL_TEXT }, { "SHARE", "share", CELL_TEXT },
+			   { "BACKEND", "backend", CELL_TEXT }, { "STATUS", "status", CELL_STATUS },
+			   { "REPLICA", "replica_state", CELL_STATUS }, { "SENT", "progress.bytes", CELL_SIZE }),
 	.names_share = true,
 	.none = "no replicas",
 };
@@ -51,15 +51,15 @@ const struct list_view view_replicas = {
 const struct list_view view_share_servers = {
 	.member = "share_servers",
 	.columns = COLUMNS({ "ID", "id", CELL_TEXT }, { "BACKEND", "backend", CELL_TEXT },
-			   { "NETWORK", "share_network", CELL_TEXT }, { "STATUS", "status", CELL_STATUS },
-			   { "IDENTIFIER", "identifier", CELL_TEXT }),
+			   { "NETWORK", "share_network", CELL_TEXT }, { "ADDRESS", "address", CELL_TEXT },
+			   { "STATUS", "status", CELL_STATUS }, { "REASON", "status_reason", CELL_TEXT }),
 	.none = "no share servers",
 };
 
 const struct list_view view_share_networks = {
 	.member = "share_networks",
 	.columns = COLUMNS({ "NAME", "name", CELL_TEXT }, { "BRIDGE", "bridge", CELL_TEXT },
-			   { "GATEWAY", "gateway", CELL_TEXT }),
+			   { "ADDRESSES", "addresses", CELL_LIST }, { "GATEWAY", "gateway", CELL_TEXT }),
 	.none = "no share networks",
 };
 

@@ -901,6 +901,35 @@ START_TEST(progress_is_drawn_and_wiped)
 }
 END_TEST
 
+/* Found among the share's replicas by its backend, or among all by its id, and then among those of its share. */
+START_TEST(progress_of_a_replica)
+{
+#define REPLICAS                                                                                                       \
+	"{\"replicas\":[{\"id\":\"1\",\"share_id\":\"S\",\"backend\":\"a\",\"status\":\"available\",\"progress\":"     \
+	"null},"                                                                                                       \
+	"{\"id\":\"2\",\"share_id\":\"S\",\"backend\":\"b\",\"status\":\"creating\","                                  \
+	"\"progress\":{\"percent\":42,\"bytes\":1024}}],\"next\":null}"
+	static const struct step steps[] = {
+		STEP("create_share_replica", "{\"name\":\"photos\"}", HOW_LATER, "list_replicas"),
+		STEP("update_share_replica", "{\"name\":\"photos\"}", HOW_LATER, "list_replicas"),
+		ANSWER("list_replicas", "{\"replicas\":[],\"next\":null}"), ANSWER("list_replicas", REPLICAS), END
+	};
+	struct terminal tty = { .err = true };
+	_cleanup_ran_ struct ran r = { 0 };
+
+	start(steps);
+	r = run_on(&tty, _i ? "replica update 2" : "replica create photos --backend b");
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_str_eq(r.out, "name: photos\n");
+	ck_assert_ptr_nonnull(strstr(r.err, _i ? "2: creating [####"
+					       : "photos on b: creating [############..................]  42% 1KiB"));
+	ck_assert_str_eq(r.err + strlen(r.err) - 4, "\r\033[K");
+	stop();
+	ck_assert_int_eq(jsonx_get(params(1), "share") == NULL, _i);
+	ck_assert_str_eq(jsonx_str(params(3), "share"), _i ? "S" : "photos");
+}
+END_TEST
+
 /* The second connection is a convenience: what happens to it is nothing to the call. */
 START_TEST(progress_that_cannot_be_had)
 {
@@ -998,6 +1027,7 @@ int main(void)
 	tcase_add_test(commands, hook_tests);
 	tcase_add_test(commands, calls_of_any_method);
 	tcase_add_test(commands, progress_is_drawn_and_wiped);
+	tcase_add_loop_test(commands, progress_of_a_replica, 0, 2);
 	tcase_add_test(commands, progress_that_cannot_be_had);
 	tcase_add_test(commands, socket_from_the_environment);
 	tcase_add_test(commands, output_that_cannot_be_written);
