@@ -303,9 +303,9 @@ static int nss_find(nss_ask ask, const char *name, id_t id, id_t *ret, char **re
 {
 	int r = nss_ask_fitting(ask, name, id, ret, ret_name);
 
-	/* A module that lacked memory is passed over too. By the second time there is some, or our own lacks it as well
-	 * and that ends the process. */
-	if (r == ENOENT)
+	/* A module that lacked memory is passed over too, or says so, where it is the last. By the second time there is
+	 * some, or our own lacks it as well and that ends the process. */
+	if (r == ENOENT || r == ENOMEM)
 		r = nss_ask_fitting(ask, name, id, ret, ret_name);
 	if (r == ENOENT)
 		r = lack_of_descriptors(ENOENT);

@@ -1,4 +1,5 @@
 /* The module python with real processes: what hook classes see and answer, and all that can be wrong with them. */
+#include "tests/unit/others.h"
 #include "tests/unit/test_hooks.h"
 
 static const char *const func_name = "create_share_instance";
@@ -552,6 +553,8 @@ START_TEST(test_user)
 		printf("SKIP test_user: needs root\n");
 		return;
 	}
+	if (!others_may_run("test_user", "sharesd-python"))
+		return;
 	ck_assert_int_eq(chmod(dir, 0755), 0);
 	struct hook_set *set = start(PRE "        raise Veto(str(os.getuid()))\n", "python_user = \"nobody\"\n");
 	ck_assert_int_lt(pre(set, &e), 0);
