@@ -151,14 +151,25 @@ static bool is_pinned(const char *path)
 	return statfs(path, &fs) == 0 && fs.f_type == NSFS_MAGIC;
 }
 
+/* Where its namespace ends the kernel removes it too, and may be faster. */
+static int remove_link(const char *link, struct error *e)
+{
+	int r = 0;
+
+	if (if_nametoindex(link) != 0)
+		r = IP(-1, "remove the link of a share server", e, "link", "delete", "dev", link);
+	if (r == 0 || if_nametoindex(link) != 0)
+		return r;
+	error_clear(e);
+	return 0;
+}
+
 static int make_namespace(const char *id, const char *path, struct error *e)
 {
 	_cleanup_free_ char *name = netns_name(id), *link = netns_link(id);
-	int r = 0;
-
 	/* Of a namespace that was taken away behind our back, and lives on as long as somebody is in it. */
-	if (if_nametoindex(link) != 0)
-		r = IP(-1, "remove the link of a share server", e, "link", "delete", "dev", link);
+	int r = remove_link(link, e);
+
 	/* What a crash has left. */
 	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
 		r = error_errno(e, errno, "cannot remove %s", path);
@@ -256,12 +267,11 @@ int netns_setup(const struct netns_spec *spec, bool *ret_made, struct error *e)
 int netns_remove(const char *id, struct error *e)
 {
 	_cleanup_free_ char *path = netns_path(id), *link = netns_link(id);
-	int r = 0;
+	int r;
 
 	crash_step("before the namespace of a share server is removed");
 	/* Without waiting for the kernel, which clears a namespace some time after its end. */
-	if (if_nametoindex(link) != 0)
-		r = IP(-1, "remove the link of a share server", e, "link", "delete", "dev", link);
+	r = remove_link(link, e);
 	if (r < 0)
 		return r;
 	crash_step("after the link of a share server was removed");
