@@ -139,6 +139,14 @@ int number_export(struct engine *en, const struct backend *b, const json_t *shar
 
 /* ---- where it goes ---- */
 
+/* A copy goes to the network that its source is in. */
+static const char *network_of(const struct call *c)
+{
+	const char *name = jsonx_str(c->params, "share_network");
+
+	return name ? name : jsonx_str(c->source, "share_network");
+}
+
 /* Why this backend cannot take the share; 0 when it can. */
 static int suits(const struct backend *b, const struct call *c, uint64_t size, struct error *e)
 {
@@ -156,8 +164,7 @@ static int suits(const struct backend *b, const struct call *c, uint64_t size, s
 	    (copy && !jsonx_bool(b->capabilities, "create_from_snapshot")))
 		return error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP, "backend \"%s\" cannot make shares%s", b->name,
 				 copy ? " from snapshots" : "");
-	if (settings_bool(b->settings, "driver_handles_share_servers") !=
-	    (jsonx_get(c->params, "share_network") != NULL))
+	if (settings_bool(b->settings, "driver_handles_share_servers") != (network_of(c) != NULL))
 		return error_param(e, "share_network",
 				   settings_bool(b->settings, "driver_handles_share_servers")
 					   ? "backend \"%s\" makes share servers: name a share_network"
@@ -281,7 +288,7 @@ static int make_rows(struct engine *en, struct call *c, uint64_t size, const str
 	json_object_set_new(share, "root_gid", json_integer(o->gid));
 	json_object_set_new(share, "owner_uid", c->who.known ? json_integer(c->who.uid) : json_null());
 	json_object_set_new(share, "snapshot_id", jsonx_string(c->snapshot ? jsonx_str(c->snapshot, "id") : NULL));
-	json_object_set_new(share, "share_network", jsonx_string(jsonx_str(c->params, "share_network")));
+	json_object_set_new(share, "share_network", jsonx_string(network_of(c)));
 	json_object_set_new(share, "replication_type",
 			    jsonx_string(*domain ? settings_string(c->backend->settings, "replication_type") : NULL));
 	instance = jsonx_pack("{s:s,s:s,s:s,s:s,s:o,s:s,s:s}", "id", instance_id, "share_id", share_id, "backend",
@@ -310,12 +317,14 @@ static void make_args(struct call *c, const struct owner *o, uint64_t size)
 	json_object_set_new(c->args, "mode", json_string(mode));
 	if (c->snapshot)
 		json_object_set(c->args, "snapshot", json_object_get(c->snapshot, "id"));
+	if (network_of(c))
+		json_object_set_new(c->args, "share_network", json_string(network_of(c)));
 }
 
 /* A copy stays with the server of its source, where its snapshot is. */
 static int check_network(struct engine *en, const struct call *c, struct error *e)
 {
-	const char *name = jsonx_str(c->params, "share_network"), *source = jsonx_str(c->source, "share_network");
+	const char *name = network_of(c), *source = jsonx_str(c->source, "share_network");
 	const struct conf_section *network;
 
 	if (!name)

@@ -39,7 +39,7 @@ static size_t count_servers(const struct fixture *f)
 START_TEST(on_demand)
 {
 	struct fixture *f = fixture_new(NETWORKS "sim \"s\" { " HANDLES "}\nsim \"plain\" { }\n");
-	json_t *a, *b, *list, *all;
+	json_t *a, *b, *c, *list, *all;
 
 	fixture_start(f, NULL, (uid_t)-1);
 	a = create(f, "a", "s", "blue");
@@ -56,6 +56,16 @@ START_TEST(on_demand)
 	ck_assert_str_eq(str_at(all, "share_networks.0.name"), "blue");
 	ck_assert_str_eq(str_at(all, "share_networks.1.gateway"), "2001:db8::1");
 	json_decref(all);
+	/* A copy goes where its source is, and nowhere else. */
+	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "a", "name", "x"));
+	json_decref(call_error(f, "invalid_params", "create_share_instance", "{s:s,s:s,s:s}", "name", "c", "snapshot",
+			       "a@x", "share_network", "red"));
+	c = call(f, "create_share_instance", "{s:s,s:s}", "name", "c", "snapshot", "a@x");
+	ck_assert_str_eq(str_at(c, "share_network"), "blue");
+	ck_assert_str_eq(str_at(c, "share_server_id"), str_at(list, "0.id"));
+	json_decref(c);
+	json_decref(call(f, "delete_share_instance", "{s:s}", "share", "c"));
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "a@x"));
 	/* A share's server does not go while the share is there; without, it goes. */
 	json_decref(
 		call_error(f, "invalid_state", "delete_share_server", "{s:s}", "share_server", str_at(list, "0.id")));
