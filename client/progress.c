@@ -65,6 +65,19 @@ static void watch(struct progress *p, const struct invocation *inv)
 	}
 }
 
+/* From now on those of its share are enough; and a UUID would leave no room for the bar. */
+static void know_share(struct progress *p, const json_t *replica)
+{
+	const char *share = jsonx_str(replica, "share_id"), *backend = jsonx_str(replica, "backend");
+
+	if (!share || jsonx_get(p->params, "share"))
+		return;
+	json_object_clear(p->params);
+	json_object_set_new(p->params, "share", json_string(share));
+	free(p->name);
+	p->name = xasprintf("replica on %s", backend ? backend : "");
+}
+
 /* The one of the answer; NULL: it is not there. Borrowed. */
 static const json_t *watched(struct progress *p, const json_t *answer)
 {
@@ -74,15 +87,11 @@ static const json_t *watched(struct progress *p, const json_t *answer)
 	if (!p->member)
 		return answer;
 	json_array_foreach(json_object_get(answer, "replicas"), i, one) {
-		const char *value = jsonx_str(one, p->member), *share = jsonx_str(one, "share_id");
+		const char *value = jsonx_str(one, p->member);
 
 		if (!value || strcmp(value, p->value) != 0)
 			continue;
-		/* From now on those of its share are enough. */
-		if (share && !jsonx_get(p->params, "share")) {
-			json_object_clear(p->params);
-			json_object_set_new(p->params, "share", json_string(share));
-		}
+		know_share(p, one);
 		return one;
 	}
 	return NULL;
@@ -145,6 +154,7 @@ void progress_tick(void *progress)
 	_cleanup_json_ json_t *object = NULL;
 	_cleanup_free_ char *line = NULL;
 	struct waiting w = { .deadline = text_monotonic() + ASK_SECONDS };
+	const json_t *one;
 
 	if (p->given_up)
 		return;
@@ -159,7 +169,8 @@ void progress_tick(void *progress)
 		return;
 	}
 	wipe(p);
-	line = progress_line(p->name, watched(p, object), terminal_columns(fileno(p->ctl->err)));
+	one = watched(p, object);
+	line = progress_line(p->name, one, terminal_columns(fileno(p->ctl->err)));
 	if (!line)
 		return;
 	fprintf(p->ctl->err, "%s", line);

@@ -14,7 +14,7 @@ struct transfer {
 	 * files in it that are still the same are not copied, but linked. Or NULL. */
 	const char *base;
 	uint64_t inode;       /* rsync: what the source must be; 0: any */
-	uint64_t total_bytes; /* expected, for per cent; 0: unknown */
+	uint64_t total_bytes; /* expected, for per cent; 0: unknown. btrfs: of a difference it is found out */
 };
 
 struct transfer_result {

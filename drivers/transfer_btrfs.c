@@ -1,6 +1,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "drivers/btrfs/btrfs_changed.h"
 #include "drivers/btrfs/btrfs_volume.h"
 #include "drivers/report.h"
 #include "drivers/transfer.h"
@@ -20,7 +21,7 @@ struct stream {
 	int from, to;    /* our ends of the pipes; `from` is -1 once all was moved, `to` once nobody reads */
 	bool to_is_full; /* else `from` is empty */
 	int signals;
-	uint64_t bytes;
+	uint64_t bytes, total;
 };
 
 static void stream_clear(struct stream *s)
@@ -83,7 +84,7 @@ static int move(struct stream *s, struct error *e)
 			close(take_fd(s->from));
 		} else if (n > 0) {
 			s->bytes += (uint64_t)n;
-			report_progress_of(s->bytes, s->t->total_bytes);
+			report_progress_of(s->bytes, s->total);
 		} else if (errno == EPIPE) {
 			close(take_fd(s->to)); /* it is ending, and will say why */
 		} else if (errno == EAGAIN) {
@@ -135,6 +136,7 @@ static int carry(const struct transfer *t, struct transfer_result *ret, struct e
 		return s.signals;
 	if ((r = start_receive(&s, e)) < 0 || (r = start_send(&s, e)) < 0)
 		return r;
+	s.total = t->base ? btrfs_changed_bytes(t->source, t->base) : t->total_bytes;
 	while ((r = look(&s, e)) == 0) {
 		if ((r = transfer_interrupted(s.signals, e)) < 0 || (r = move(&s, e)) < 0)
 			return r;

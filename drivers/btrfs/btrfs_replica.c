@@ -365,7 +365,7 @@ static int prepare(const struct local_transfer *t, char ***ret_argv, struct erro
 	argv[0] = process_beside_helper("sharesd-transfer");
 	argv[1] = xstrdup("btrfs");
 	argv[2] = local_root_path(t->from->b, sent);
-	/* How much a difference comes to nobody knows before. */
+	/* How much a difference comes to the helper finds out. */
 	argv[5] = xasprintf("%" PRIu64, parent ? 0 : bytes_of(t->from, sent));
 	argv[3] = parent ? take_ptr(parent) : xstrdup("-");
 	argv[4] = local_root_path(t->to->b, staging);

@@ -921,7 +921,7 @@ START_TEST(progress_of_a_replica)
 	r = run_on(&tty, _i ? "replica update 2" : "replica create photos --backend b");
 	ck_assert_int_eq(r.code, 0);
 	ck_assert_str_eq(r.out, "name: photos\n");
-	ck_assert_ptr_nonnull(strstr(r.err, _i ? "2: creating [####"
+	ck_assert_ptr_nonnull(strstr(r.err, _i ? "replica on b: creating [####"
 					       : "photos on b: creating [############..................]  42% 1KiB"));
 	ck_assert_str_eq(r.err + strlen(r.err) - 4, "\r\033[K");
 	stop();

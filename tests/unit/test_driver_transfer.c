@@ -1,4 +1,5 @@
 /* sharesd-transfer: trees carried whole, by difference, cut off, to a full disk; nothing left, nothing outside. */
+#include "drivers/btrfs/btrfs_changed.h"
 #include "drivers/transfer_confine.h"
 #include "tests/unit/test_driver_btrfs.h"
 
@@ -165,10 +166,51 @@ START_TEST(sends_whole_and_by_difference)
 	difference = btrfs("root/s2", "root/s1", "root/to", "0");
 	ck_assert_int_gt(sent(&difference), 0);
 	ck_assert_int_lt(sent(&difference), 100000);
-	ck_assert(difference.without_percent);
+	ck_assert_uint_ge(difference.n_progress, 1);
+	ck_assert(!difference.without_percent);
 	ck_assert_uint_eq(count_entries(in("root/to")), 2);
 	shell("cd '%s/root' && cmp s1/big to/s1/big && cmp s2/big to/s2/big && test ! -e to/s1/small", dir);
 	ck_assert_str_eq(read_text(in("root/to/s2/small")), "new\n");
+}
+END_TEST
+
+static uint64_t changed(const char *path, const char *base)
+{
+	_cleanup_free_ char *now = xasprintf("%s/root/%s", dir, path), *then = xasprintf("%s/root/%s", dir, base);
+
+	return btrfs_changed_bytes(now, then);
+}
+
+/* What was written since, on either side; not what lies there, was made a hole, or only has another name. */
+START_TEST(knows_how_much_is_new)
+{
+	_cleanup_report_ struct report difference = { 0 };
+
+	if (!mounted)
+		return;
+	btrfs_tree();
+	shell("cd '%s/root' && dd if=/dev/urandom of=v/big bs=100k seek=3 count=5 conv=notrunc 2>/dev/null && "
+	      "fallocate -p -o 2M -l 512k v/big && mv v/small v/other && "
+	      "btrfs -q subvolume snapshot -r v s3 >/dev/null",
+	      dir);
+	ck_assert_uint_eq(changed("s2", "s2"), 0);
+	ck_assert_uint_eq(changed("s2", "s1"), 4);
+	ck_assert_uint_ge(changed("s3", "s2"), 500 << 10);
+	ck_assert_uint_le(changed("s3", "s2"), 520 << 10);
+	ck_assert_uint_eq(changed("s3", "s1"), changed("s3", "s2") + 4);
+	{
+		_cleanup_report_ struct report all = btrfs("root/s1", "-", "root/to", "0");
+
+		ck_assert_ptr_nonnull(all.result);
+	}
+	difference = btrfs("root/s3", "root/s1", "root/to", "0");
+	/* The hole goes over as zeros. */
+	ck_assert_int_gt(sent(&difference), 500 << 10);
+	ck_assert_int_lt(sent(&difference), 1100 << 10);
+	ck_assert_uint_ge(changed("to/s3", "to/s1"), 500 << 10);
+	ck_assert_uint_le(changed("to/s3", "to/s1"), 1100 << 10);
+	ck_assert_uint_eq(changed("s3", "none"), 0);
+	ck_assert_uint_eq(changed("none", "s1"), 0);
 }
 END_TEST
 
@@ -544,6 +586,7 @@ int main(void)
 	tcase_set_timeout(volumes, 120);
 	tcase_set_timeout(trees, 120);
 	tcase_add_test(volumes, sends_whole_and_by_difference);
+	tcase_add_test(volumes, knows_how_much_is_new);
 	tcase_add_test(volumes, leaves_what_is_there_already);
 	tcase_add_test(volumes, says_what_cannot_be_sent);
 	tcase_add_test(volumes, takes_no_part_for_the_whole);
