@@ -319,18 +319,24 @@ static void remove_volume(int dirfd, const char *name)
 		(void)btrfs_volume_remove(fd, name, &e);
 }
 
+/* In a directory lie its data and, of a transfer that was cut off, a second subvolume, which nobody can empty. */
 static void remove_entry(int trash, const char *name)
 {
 	_cleanup_close_ int fd = path_open(trash, name, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_closedir_ DIR *d = NULL;
+	const struct dirent *entry;
 
 	if (fd < 0)
 		return;
 	if (btrfs_volume_is(fd)) {
 		remove_volume(trash, name);
-	} else {
-		remove_volume(fd, "data");
-		(void)unlinkat(trash, name, AT_REMOVEDIR);
+		return;
 	}
+	d = local_list(fd);
+	while (d && (entry = readdir(d)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			remove_volume(fd, entry->d_name);
+	(void)unlinkat(trash, name, AT_REMOVEDIR);
 }
 
 /* Subvolumes go as a whole; for whatever else was put beside them there is the helper. */

@@ -318,6 +318,8 @@ START_TEST(what_is_cut_off)
 		while (number_of(f, "ls -d b/.sharesd/staging/*/data 2>/dev/null | wc -l") == 0)
 			nap(0.01);
 		client_may_be_cut(c);
+		/* Just then what had come over was being flushed. */
+		in_dir(f, "x=$(echo b/.sharesd/staging/*/data) && btrfs subvolume snapshot -r $x $x.flush >/dev/null");
 		fixture_kill(f);
 		client_free(c);
 	}
