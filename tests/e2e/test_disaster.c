@@ -188,15 +188,19 @@ static char *replica_on(const char *backend)
 static void expect_state(const char *backend, const char *state)
 {
 	_cleanup_json_ json_t *list = call(f, "list_replicas", "{s:s}", "share", "photos");
+	bool found = false;
 	json_t *one;
 	size_t i;
 
 	json_array_foreach(at(list, "replicas"), i, one)
-		if (strcmp(str_at(one, "backend"), backend) == 0)
+		if (strcmp(str_at(one, "backend"), backend) == 0) {
 			ck_assert_msg(strcmp(str_at(one, "replica_state"), state) == 0 &&
 					      strcmp(str_at(one, "status"), "available") == 0,
 				      "the replica on %s is %s and %s, not %s", backend, str_at(one, "status"),
 				      str_at(one, "replica_state"), state);
+			found = true;
+		}
+	ck_assert_msg(found, "there is no replica on %s", backend);
 }
 
 static void act(const char *method, const char *backend)

@@ -410,6 +410,52 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+/* While what is missing comes over nobody can write, here or there; the share is where it was, and nothing else happens
+ * to it. */
+START_TEST(while_it_is_promoted)
+{
+	struct fixture *f = start("while_it_is_promoted");
+	_cleanup_free_ char *a = NULL, *b = NULL;
+	_cleanup_json_ json_t *s = NULL, *reply = NULL;
+	struct client *c;
+	json_int_t id;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	replicate(f, "b");
+	a = id_on(f, "a");
+	b = id_on(f, "b");
+	put(f, "a/s/data/f", "last");
+	fixture_hold_work(f);
+	c = client_new(f);
+	id = client_send_request(c, "promote_share_replica", jsonx_pack("{s:s}", "replica", b));
+	while (number_of(f, "ls b/.sharesd/staging | wc -l") == 0)
+		nap(0.01);
+	s = call(f, "get_share", "{s:s}", "share", "s");
+	ck_assert_str_eq(str_at(s, "status"), "replication_change");
+	ck_assert_str_eq(str_at(s, "backend"), "a");
+	expect(f, "a", "replication_change", "active");
+	expect(f, "b", "replication_change", "in_sync");
+	ck_assert(!can_write(f, "a/s/data") && !can_write(f, "b/s/data"));
+	json_decref(call_error(f, "busy", "extend_share", "{s:s,s:i}", "share", "s", "size_bytes", 96 * MIB));
+	json_decref(call_error(f, "busy", "create_snapshot", "{s:s,s:s}", "share", "s", "name", "x"));
+	json_decref(call_error(f, "busy", "promote_share_replica", "{s:s}", "replica", b));
+	json_decref(call_error(f, "busy", "update_share_replica", "{s:s}", "replica", b));
+	json_decref(call_error(f, "busy", "delete_share_replica", "{s:s,s:b}", "replica", b, "force", 1));
+	json_decref(call_error(f, "busy", "delete_share_replica", "{s:s,s:b}", "replica", a, "force", 1));
+	fixture_release_work(f);
+	reply = client_reply(c, id);
+	ck_assert_str_eq(str_at(reply, "result.backend"), "b");
+	client_free(c);
+	has(f, "b/s/data/f", "last");
+	ck_assert(!can_write(f, "a/s/data") && can_write(f, "b/s/data"));
+	expect(f, "a", "available", "out_of_sync");
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
 START_TEST(the_disk_goes_away)
 {
 	struct fixture *f = start("the_disk_goes_away");
@@ -607,6 +653,7 @@ int main(void)
 	tcase_add_test(tc, other_calls_go_on);
 	tcase_add_test(tc, what_is_cut_off);
 	tcase_add_test(tc, there_and_back);
+	tcase_add_test(tc, while_it_is_promoted);
 	tcase_add_test(tc, the_disk_goes_away);
 	tcase_add_test(tc, what_does_not_come_over);
 	tcase_add_test(tc, an_adopted_share);
