@@ -530,10 +530,13 @@ END_TEST
 /* Calls that wait or run come after those that ended. */
 START_TEST(pages_of_calls_under_way)
 {
-	struct fixture *f = fixture_new("sim \"s\" { latency = 1 }\n");
+	struct fixture *f = fixture_new("hook \"gate\" { run = \"exec:@DIR@/gate\" methods = "
+					"{\"create_share_instance\"} phases = {\"post\"} timeout = 600 }\n"
+					"sim \"s\" { hook_drivers = {\"gate\"} enable_post_hooks = true }\n");
 	struct client *c, *other;
 	json_t *all, *one;
 
+	fixture_program(f, "gate", "#!/bin/sh\nuntil [ -e @DIR@/open ]; do sleep 0.01; done\n");
 	fixture_start(f, NULL, (uid_t)-1);
 	c = client_new(f);
 	other = client_new(f);
@@ -544,7 +547,7 @@ START_TEST(pages_of_calls_under_way)
 			    "bytes':1}}",
 			    i, i);
 	json_decref(client_call(c, "list_shares", NULL)); /* all are in the queue */
-	wait_share(f, "s0", "creating");                  /* and the first is out of it */
+	wait_share(f, "s0", "available");                 /* and the first is in its hook */
 	for (size_t limit = 1; limit < 8; limit++) {
 		all = all_pages(other, "list_calls", "calls", json_object(), limit);
 		ck_assert_uint_eq(json_array_size(all), 7); /* init_host, publish, and these */
@@ -556,6 +559,7 @@ START_TEST(pages_of_calls_under_way)
 		}
 		json_decref(all);
 	}
+	write_file(fixture_path(f, "open"), "");
 	for (int i = 0; i < 5; i++)
 		json_decref(client_read(c));
 	client_free(c);

@@ -202,24 +202,26 @@ END_TEST
 
 START_TEST(reads_while_a_call_runs)
 {
-	struct fixture *f = fixture_new("sim \"s\" { latency = 5 }\n");
+	struct fixture *f = fixture_new("hook \"gate\" { run = \"exec:@DIR@/gate\" methods = "
+					"{\"create_share_instance\"} phases = {\"post\"} timeout = 600 }\n"
+					"sim \"s\" { hook_drivers = {\"gate\"} enable_post_hooks = true }\n");
 	struct client *c, *reader;
-	double begin, slowest = 0;
+	double slowest = 0;
 	json_t *reply;
 
+	fixture_program(f, "gate", "#!/bin/sh\nuntil [ -e @DIR@/open ]; do sleep 0.01; done\n");
 	fixture_start(f, NULL, (uid_t)-1);
 	c = client_new(f);
 	reader = client_new(f);
-	begin = now();
 	client_line(c, CREATE, 1, "a", 1);
-	wait_share(f, "a", "creating");
+	wait_share(f, "a", "available");
 	for (int i = 0; i < 1000; i++) {
 		double asked = now();
 
 		switch (i % 4) {
 		case 0:
 			reply = client_call(reader, "get_share", "{s:s}", "share", "a");
-			ck_assert_str_eq(str_at(reply, "status"), "creating");
+			ck_assert_str_eq(str_at(reply, "status"), "available");
 			break;
 		case 1:
 			reply = client_call(reader, "list_calls", "{s:i}", "limit", 1000);
@@ -239,11 +241,10 @@ START_TEST(reads_while_a_call_runs)
 		if (now() - asked > slowest)
 			slowest = now() - asked;
 	}
-	ck_assert_msg(now() - begin < 5, "1000 reads took %g s", now() - begin);
-	ck_assert_msg(slowest < 1, "a read took %g s", slowest);
+	ck_assert_msg(slowest < 5, "a read took %g s", slowest);
 	ck_assert(client_quiet(c, 0));
+	write_file(fixture_path(f, "open"), "");
 	reply = client_read(c);
-	ck_assert_double_ge(now() - begin, 5);
 	ck_assert_str_eq(str_at(reply, "result.status"), "available");
 	json_decref(reply);
 	client_free(c);
