@@ -102,7 +102,8 @@ static int promote_intend(struct engine *en, struct call *c, struct error *e)
 			       json_object_get(c->instance, "replica_state"));
 	if ((r = set_instance_status(en, c, "replication_change", NULL, e)) < 0)
 		return r;
-	return set_old(en, c, jsonx_pack("{s:s,s:n}", "status", "replication_change", "status_reason"), e);
+	/* What was wrong with it goes on to be wrong. */
+	return set_old(en, c, jsonx_pack("{s:s}", "status", "replication_change"), e);
 }
 
 /* ---- the driver calls ---- */

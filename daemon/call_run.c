@@ -208,6 +208,9 @@ static void end_unchanged(struct engine *en, struct call *c)
 {
 	record_end(c);
 	record_store_only(en, c);
+	/* A call that waits for this one is told why it was refused. */
+	if (c->after_data)
+		c->after(en, c);
 	send_back(en, c);
 }
 

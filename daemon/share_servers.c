@@ -41,10 +41,14 @@ int share_server_count_shares(struct engine *en, const char *id, int64_t *ret, s
 static void made(struct engine *en, struct call *c)
 {
 	struct error *why = c->after_data;
+	enum error_kind kind = c->err.kind;
 
 	(void)en;
 	if (c->result < 0) {
-		error_set(why, c->err.kind, -c->result, "%s", c->err.message);
+		/* Not the call for the share was refused by a hook: that share is there, and in error. */
+		if (kind == ERR_VETOED || kind == ERR_PRE_HOOK_FAILED)
+			kind = ERR_DRIVER_FAILED;
+		error_set(why, kind, -c->result, "%s", c->err.message);
 		error_prefix(why, "its share server could not be made");
 	}
 }

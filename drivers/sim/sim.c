@@ -322,10 +322,12 @@ static json_t *replica_promoted(const struct sim *s, const struct driver_call *c
 
 	for (size_t i = 0; i < call->n_shares; i++) {
 		bool active = strcmp(call->shares[i].id, call->share->id) == 0;
+		json_t *one = jsonx_pack("{s:s}", "replica_state", active ? "active" : "in_sync");
 
-		json_object_set_new(replicas, call->shares[i].id,
-				    jsonx_pack("{s:s,s:o}", "replica_state", active ? "active" : "in_sync",
-					       "export_locations", locations(s, &call->shares[i])));
+		/* Where the others are only their own backends know. */
+		if (active)
+			json_object_set_new(one, "export_locations", locations(s, &call->shares[i]));
+		json_object_set_new(replicas, call->shares[i].id, one);
 	}
 	if (s->replicas_lag)
 		json_object_clear(replicas);

@@ -114,6 +114,7 @@ START_TEST(a_life)
 	ck_assert_str_eq(str_at(s, "export_locations.0.path"), "/sim/b/s");
 	ck_assert_str_eq(str_at(on(s, "b"), "replica_state"), "active");
 	ck_assert_str_eq(str_at(on(s, "a"), "replica_state"), "in_sync"); /* as the driver says */
+	ck_assert_str_eq(str_at(on(s, "a"), "export_locations.0.path"), "/sim/a/s");
 	json_decref(s);
 	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "s", "size_bytes", 2000));
 	json_decref(call_error(f, "invalid_state", "delete_share_instance", "{s:s}", "share", "s"));
@@ -411,6 +412,16 @@ START_TEST(by_force)
 	expect(f, "s", "b", "available", "in_sync");
 	json_decref(call(f, "promote_share_replica", "{s:s,s:b}", "replica", b, "force", 1));
 	expect(f, "s", "b", "available", "active");
+	json_decref(call(f, "promote_share_replica", "{s:s}", "replica", a));
+	expect(f, "s", "a", "available", "active");
+	/* What is wrong with the old one stays to be seen. */
+	json_decref(call(f, "reset_status", "{s:s,s:s}", "share", "s", "status", "error"));
+	list = call(f, "promote_share_replica", "{s:s}", "replica", b);
+	ck_assert_str_eq(str_at(list, "status"), "available");
+	ck_assert_str_eq(str_at(on(list, "a"), "status"), "error");
+	ck_assert_str_eq(str_at(on(list, "a"), "status_reason"), "set by reset_status");
+	json_decref(list);
+	json_decref(call(f, "update_share_replica", "{s:s}", "replica", a));
 	json_decref(call(f, "promote_share_replica", "{s:s}", "replica", a));
 	expect(f, "s", "a", "available", "active");
 	json_decref(call_error(f, "driver_failed", "delete_share_replica", "{s:s}", "replica", b));

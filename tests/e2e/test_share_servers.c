@@ -115,6 +115,11 @@ START_TEST(what_is_refused)
 	json_decref(call(f, "create_share_server", "{s:s,s:s}", "backend", "t", "share_network", "blue"));
 	/* The network has two addresses. */
 	refuse(f, "no_space", "share_network", "u", "blue");
+	e = call_error(f, "no_space", "create_share_instance", "{s:s,s:i,s:s,s:s}", "name", "a", "size_bytes", 1000,
+		       "backend", "u", "share_network", "blue");
+	ck_assert_ptr_nonnull(strstr(str_at(e, "message"), "all addresses of network \"blue\" are taken"));
+	json_decref(e);
+	json_decref(call(f, "delete_share_instance", "{s:s}", "share", "a"));
 	e = call_error(f, "not_found", "create_share_instance", "{s:s,s:i,s:s}", "name", "a", "size_bytes", 1000,
 		       "share_network", "green");
 	ck_assert_str_eq(str_at(e, "data.param"), "share_network");

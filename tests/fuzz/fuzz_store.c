@@ -104,9 +104,11 @@ static void bind_value(sqlite3_stmt *s, const char *value, size_t len)
 
 	value += len ? 1 : 0;
 	len -= len ? 1 : 0;
-	if (kind == '#')
-		sqlite3_bind_int64(s, 1, strtoll(value, NULL, 10));
-	else if (kind == '=')
+	if (kind == '#') {
+		_cleanup_free_ char *digits = xstrndup(value, len); /* the line ends without a NUL */
+
+		sqlite3_bind_int64(s, 1, strtoll(digits, NULL, 10));
+	} else if (kind == '=')
 		sqlite3_bind_text(s, 1, value, (int)len, SQLITE_TRANSIENT);
 	else if (kind == '~')
 		sqlite3_bind_blob(s, 1, value, (int)len, SQLITE_TRANSIENT);
