@@ -19,7 +19,7 @@ T         ?= 60
 PACKAGES  := gcc clang libclang-rt-dev llvm make libc6-dev pkg-config libevent-dev libconfuse-dev libjansson-dev check libsqlite3-dev \
              libsystemd-dev libacl1-dev acl attr socat jq sqlite3 clang-format clang-tidy btrfs-progs rsync util-linux e2fsprogs mandoc \
              samba smbclient iproute2 libbtrfsutil-dev libcurl4-openssl-dev libssl-dev openssl python3 pyflakes3 systemd-container libcap2-bin procps \
-             nfs-ganesha nfs-ganesha-vfs dbus libnfs-utils iproute2
+             nfs-ganesha nfs-ganesha-vfs dbus libnfs-utils openssh-client openssh-server
 # What only sharesd-http.so needs: the daemon itself does not pay for it.
 HTTP_PKGS := libcurl libssl libcrypto
 PKGS      := libevent_core libevent_pthreads libconfuse jansson sqlite3 libsystemd libbtrfsutil
@@ -36,13 +36,13 @@ CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DSHARESD_VERSION='"$(VERSION)"' -DSHARESD_SYSC
 CFLAGS_ALL   = -std=c17 $(WARN) $(OPT) -fPIC -fno-omit-frame-pointer -fstack-protector-strong $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL  = $(SANITIZE) -pthread -Wl,--as-needed $(LDFLAGS)
 
-ROOMS    := base conf drivers drivers/local drivers/dir drivers/btrfs drivers/sim drivers/export hooks daemon client
+ROOMS    := base conf drivers drivers/local drivers/dir drivers/btrfs drivers/btrfs_ssh drivers/sim drivers/export hooks daemon client
 # Programs have their main in *_main.c; the rest of a room goes into one archive.
 LIB_SRC  := $(filter-out %_main.c,$(wildcard $(addsuffix /*.c,$(filter-out client,$(ROOMS)))))
 LIB_OBJ  := $(LIB_SRC:%.c=$(O)/%.o)
 CTL_SRC  := $(filter-out client/client_main.c,$(wildcard client/*.c))
 CTL_OBJ  := $(CTL_SRC:%.c=$(O)/%.o)
-PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-transfer $(O)/sharesd-http.so $(O)/sharesd-python
+PROGRAMS := $(O)/sharesd $(O)/sharesctl $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-transfer $(O)/sharesd-receive $(O)/sharesd-http.so $(O)/sharesd-python
 # What hooks in Python need beside their runner.
 PYTHON   := $(shell find hooks/python -name '*.py')
 UNIT     := $(patsubst tests/unit/%.c,$(O)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -70,7 +70,7 @@ THREADED := test_socket test_socket_calls test_conf_e2e test_hooks_modules test_
 # Programs under a sanitizer do not live in the profile of the units.
 PLAIN    := test_systemd
 # Those that take longer than some 20 s: `make test` runs them once, as built; `make asan` runs all.
-HEAVY    := $(PLAIN) test_crash_sweep test_backend_away test_hooks_python test_no_memory test_no_descriptors
+HEAVY    := $(PLAIN) test_replica_ssh test_crash_sweep test_backend_away test_hooks_python test_no_memory test_no_descriptors
 HEAVY    += test_power_cut test_full_disk test_events_stuck test_hook_origins test_hook_matrix test_conformance
 HEAVY    += test_export_ganesha test_export_smb test_bench test_server_netns
 TIDY     := $(patsubst %.c,$(O)/%.tidy,$(filter-out $(if $(OURS),tests/%),$(filter %.c,$(FORMATTED))))
@@ -242,7 +242,7 @@ $(O)/sharesctl: $(O)/client/client_main.o $(CTL_OBJ) $(O)/libsharesd.a
 $(O)/sharesd-contain: $(O)/base/contain_main.o
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^
-$(O)/sharesd-tree $(O)/sharesd-transfer: $(O)/sharesd-%: $(O)/drivers/%_main.o $(O)/libsharesd.a
+$(O)/sharesd-tree $(O)/sharesd-transfer $(O)/sharesd-receive: $(O)/sharesd-%: $(O)/drivers/%_main.o $(O)/libsharesd.a
 	@echo "  LD $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 # Loaded by the daemon where a webhook is used: libcurl is large.
@@ -369,7 +369,7 @@ install: all ## installs below DESTDIR: programs, units, manual, headers, exampl
 install-built:
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/sbin $(O)/sharesd
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(O)/sharesctl
-	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-transfer \
+	install -D -m 0755 -t $(DESTDIR)$(LIBEXEC) $(O)/sharesd-contain $(O)/sharesd-tree $(O)/sharesd-transfer $(O)/sharesd-receive \
 		$(O)/sharesd-python
 	for p in $(PYTHON:hooks/python/%=%); do install -D -m 0644 hooks/python/$$p $(DESTDIR)$(LIBEXEC)/python/$$p || exit 1; done
 	install -d $(DESTDIR)$(PREFIX)/lib/python3/dist-packages

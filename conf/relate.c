@@ -209,7 +209,8 @@ static void check_mounts(const struct checked *s, struct fault_list *faults)
 {
 	const struct value *exporters = settings_find(&s->body->settings, "export");
 	bool exports = exporters && exporters->n > 0;
-	if (!exports && strcmp(s->raw->keyword, "btrfs") != 0)
+	/* btrfs_ssh sends what btrfs has. */
+	if (!exports && strcmp(s->raw->keyword, "btrfs") != 0 && strcmp(s->raw->keyword, "btrfs_ssh") != 0)
 		return;
 	if (privilege_of_unit() && !privilege_mounts())
 		fault_add(faults, s->raw->line, s->raw, exports ? "export" : NULL,

@@ -270,6 +270,8 @@ static enum opens { OPENS_AS_RULED, OPENS_READ_ONLY, OPENS_NOTHING } what_opens(
 
 	if (!state || strcmp(state, "active") == 0)
 		return OPENS_AS_RULED;
+	if (c->backend->ops && c->backend->ops->replicates)
+		return OPENS_NOTHING;
 	return type && strcmp(type, "dr") == 0 ? OPENS_NOTHING : OPENS_READ_ONLY;
 }
 

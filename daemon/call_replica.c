@@ -69,14 +69,14 @@ static int drop_replica(struct engine *en, const struct call *c, struct error *e
 static int suits(const struct call *c, const struct backend *from, const struct backend *to, struct error *e)
 {
 	const char *domain = settings_string(to->settings, "replication_domain"),
-		   *proto = jsonx_str(c->share, "share_proto");
+		   *proto = jsonx_str(c->share, "share_proto"), *of = to->ops ? to->ops->replicates : NULL;
 	int r;
 
 	if (!from->settings || !*domain || strcmp(domain, settings_string(from->settings, "replication_domain")) != 0)
 		return error_param(e, "backend",
 				   "backend \"%s\" is not of the share's replication_domain: name one that is",
 				   to->name);
-	if (strcmp(from->driver, to->driver) != 0)
+	if (!to->ops || strcmp(from->driver, of ? of : to->driver) != 0)
 		return error_param(e, "backend",
 				   "backend \"%s\" has another driver: replicas lie on backends of one driver",
 				   to->name);
@@ -87,7 +87,7 @@ static int suits(const struct call *c, const struct backend *from, const struct 
 	}
 	if ((r = backend_need_known(to, e)) < 0)
 		return r;
-	if (!backend_offers(to, "share_protos", proto)) {
+	if (!of && !backend_offers(to, "share_protos", proto)) {
 		error_set(e, ERR_NOT_SUPPORTED, EOPNOTSUPP,
 			  "backend \"%s\" does not export over %s: get_backend shows share_protos", to->name, proto);
 		error_add(e, "param", json_string("backend"));

@@ -127,6 +127,10 @@ struct share_driver_ops {
 	const char *summary;
 	const struct option *options; /* its own options, beside those of every backend */
 
+	/* The driver of whose shares its backends hold replicas, which nobody reads there (replication_type dr); NULL:
+	 * of its own. */
+	const char *replicates;
+
 	/* revert_to_snapshot answers with work, and replaces the share's directory in its `finish`, not before. */
 	bool revert_is_long;
 

@@ -8,13 +8,15 @@
 
 /* The drivers of this program: a new one is a line here, and a name in the list. */
 extern const struct share_driver_ops btrfs_driver;
+extern const struct share_driver_ops btrfs_ssh_driver;
 extern const struct share_driver_ops dir_driver;
 extern const struct share_driver_ops sim_driver;
 
 enum { MAX_DRIVERS = 64 };
 
 /* NULL ends it: what is after the built-in ones comes from plugins. */
-static const struct share_driver_ops *drivers[MAX_DRIVERS + 1] = { &dir_driver, &btrfs_driver, &sim_driver };
+static const struct share_driver_ops *drivers[MAX_DRIVERS + 1] = { &dir_driver, &btrfs_driver, &btrfs_ssh_driver,
+								   &sim_driver };
 
 const struct share_driver_ops *const *driver_table(void)
 {

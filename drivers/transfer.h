@@ -10,6 +10,9 @@
 
 struct transfer {
 	const char *source, *target;
+	/* btrfs: a program that takes the stream on its standard input, instead of `target`: NULL-terminated, or NULL.
+	 */
+	const char *const *far;
 	/* btrfs: what both sides have, a snapshot on the source's side. rsync: a tree on the target's file system;
 	 * files in it that are still the same are not copied, but linked. Or NULL. */
 	const char *base;
@@ -23,7 +26,7 @@ struct transfer_result {
 };
 
 /* Sends the read-only snapshot `source` into the directory `target`, where it keeps its name. It is there whole, and on
- * stable storage, or not at all. */
+ * stable storage, or not at all. With `far`, as that program's exit status says. */
 int transfer_btrfs(const struct transfer *t, struct transfer_result *ret, struct error *e);
 
 /* Makes `target`, a directory that is made if it is missing, equal to the directory `source`: what is on other file

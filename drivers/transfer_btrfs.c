@@ -60,14 +60,18 @@ static int start_send(struct stream *s, struct error *e)
 static int start_receive(struct stream *s, struct error *e)
 {
 	const char *argv[] = { "btrfs", "receive", "-q", "-e", s->t->target, NULL };
-	struct transfer_spec spec = { argv, "btrfs receive", "btrfs-progs", -1, -1, -1, NULL, NULL };
+	struct transfer_spec here = { argv, "btrfs receive", "btrfs-progs", -1, -1, -1, NULL, NULL };
+	struct transfer_spec there = { s->t->far, "ssh", "openssh-client", -1, -1, -1, NULL, NULL };
+	struct transfer_spec spec = s->t->far ? there : here;
 	int ends[2];
 	int r;
 
 	if ((r = transfer_pipe(ends, e)) < 0)
 		return r;
 	spec.in = ends[0];
-	spec.keep = s->to = ends[1];
+	s->to = ends[1];
+	if (!s->t->far)
+		spec.keep = ends[1];
 	r = transfer_child_start(&spec, &s->receive, e);
 	close(ends[0]);
 	return r;
@@ -122,6 +126,9 @@ static int look(struct stream *s, struct error *e)
 		return transfer_child_error(&s->receive, e);
 	if (s->send.pid == 0 && !transfer_child_is_good(&s->send))
 		return transfer_child_error(&s->send, e);
+	/* Only a stream that is whole is ended for the other host, which looks for its last command. */
+	if (s->t->far && s->send.pid == 0 && s->from < 0 && s->to >= 0)
+		close(take_fd(s->to));
 	return s->send.pid == 0 && s->receive.pid == 0;
 }
 
@@ -137,11 +144,8 @@ static int carry(const struct transfer *t, struct transfer_result *ret, struct e
 	if ((r = start_receive(&s, e)) < 0 || (r = start_send(&s, e)) < 0)
 		return r;
 	s.total = t->base ? btrfs_changed_bytes(t->source, t->base) : t->total_bytes;
-	while ((r = look(&s, e)) == 0) {
-		if ((r = transfer_interrupted(s.signals, e)) < 0 || (r = move(&s, e)) < 0)
-			return r;
+	while ((r = transfer_interrupted(s.signals, e)) == 0 && (r = move(&s, e)) == 0 && (r = look(&s, e)) == 0)
 		wait_for_more(&s);
-	}
 	if (r == 1)
 		*ret = (struct transfer_result){ .sent_bytes = s.bytes };
 	return r < 0 ? r : 0;
@@ -154,33 +158,10 @@ static bool is_there(int dirfd, const char *name)
 	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int remove_volume(int dirfd, const char *name, struct error *e)
-{
-	_cleanup_close_ int fd = path_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
-
-	return fd < 0 ? error_errno(e, -fd, "cannot open %s", name) : btrfs_volume_remove(fd, name, e);
-}
-
-/* The data of what was received lie in memory yet. To make a snapshot writes those of its source, and nobody else's. */
-static int flush(int target, const char *name, const char *flush_name, struct error *e)
-{
-	_cleanup_close_ int fd = path_open(target, name, O_RDONLY | O_DIRECTORY, 0);
-	int r;
-
-	if (fd < 0)
-		return error_errno(e, -fd, "btrfs receive made no %s", name);
-	if ((r = btrfs_volume_snapshot(fd, target, flush_name, true, name, e)) < 0 ||
-	    (r = remove_volume(target, flush_name, e)) < 0)
-		return r;
-	r = btrfs_volume_commit(target);
-	return r < 0 ? error_errno(e, -r, "cannot flush %s", name) : 0;
-}
-
-int transfer_btrfs(const struct transfer *t, struct transfer_result *ret, struct error *e)
+static int receive_here(const struct transfer *t, struct transfer_result *ret, struct error *e)
 {
 	_cleanup_close_ int target = path_open_root(t->target);
 	const char *name = strrchr(t->source, '/') + 1;
-	_cleanup_free_ char *flush_name = xasprintf("%s.flush", name);
 	int r;
 
 	if (target < 0)
@@ -189,12 +170,15 @@ int transfer_btrfs(const struct transfer *t, struct transfer_result *ret, struct
 	if (is_there(target, name))
 		return error_set(e, ERR_DRIVER_FAILED, EEXIST, "%s/%s is there already: remove it first", t->target,
 				 name);
-	if (is_there(target, flush_name) && (r = remove_volume(target, flush_name, e)) < 0)
-		return r;
 	r = carry(t, ret, e);
 	if (r == 0)
-		r = flush(target, name, flush_name, e);
+		r = btrfs_volume_flush_received(target, name, e);
 	if (r < 0 && is_there(target, name))
-		(void)remove_volume(target, name, NULL);
+		(void)btrfs_volume_remove_at(target, name, NULL);
 	return r;
+}
+
+int transfer_btrfs(const struct transfer *t, struct transfer_result *ret, struct error *e)
+{
+	return t->far ? carry(t, ret, e) : receive_here(t, ret, e);
 }

@@ -2,6 +2,8 @@
  * result or the error.
  *
  *   sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL             btrfs send [-p PARENT] SNAPSHOT | btrfs receive DIR
+ *   sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..
+ *                                                                  btrfs send [-p PARENT] SNAPSHOT | PROGRAM ..
  *   sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL
  *                                                                  rsync [--link-dest DIR] SOURCE/ TARGET/
  *
@@ -41,6 +43,16 @@ static transfer_function *parse_btrfs(int n, char **args, struct transfer *ret)
 	return transfer_btrfs;
 }
 
+static transfer_function *parse_btrfs_to(int n, char **args, struct transfer *ret)
+{
+	if (n < 4 || !is_number(args[2], &ret->total_bytes))
+		return NULL;
+	ret->source = args[0];
+	ret->base = strcmp(args[1], "-") == 0 ? NULL : args[1];
+	ret->far = (const char *const *)(args + 3);
+	return transfer_btrfs;
+}
+
 static transfer_function *parse_rsync(int n, char **args, struct transfer *ret)
 {
 	if (n != 3 || !is_number(args[2], &ret->total_bytes))
@@ -58,11 +70,12 @@ static transfer_function *parse(int argc, char **argv, struct transfer *ret)
 		{ 0 },
 	};
 	transfer_function *f;
+	const char *verb;
 	int o;
 
 	if (argc < 2)
 		return NULL;
-	while ((o = getopt_long(argc - 1, argv + 1, "", longs, NULL)) >= 0) {
+	while ((o = getopt_long(argc - 1, argv + 1, "+", longs, NULL)) >= 0) {
 		if (o == 'b')
 			ret->base = optarg;
 		else if (o != 'i' || !is_number(optarg, &ret->inode))
@@ -70,11 +83,14 @@ static transfer_function *parse(int argc, char **argv, struct transfer *ret)
 	}
 	argv += 1 + optind;
 	argc -= 1 + optind;
-	if (strcmp(argv[-optind], "btrfs") == 0)
-		f = parse_btrfs(argc, argv, ret);
-	else
-		f = strcmp(argv[-optind], "rsync") == 0 ? parse_rsync(argc, argv, ret) : NULL;
-	return f && *ret->source == '/' && *ret->target == '/' && (!ret->base || *ret->base == '/') ? f : NULL;
+	verb = argv[-optind];
+	f = strcmp(verb, "btrfs") == 0      ? parse_btrfs(argc, argv, ret)
+	    : strcmp(verb, "btrfs-to") == 0 ? parse_btrfs_to(argc, argv, ret)
+	    : strcmp(verb, "rsync") == 0    ? parse_rsync(argc, argv, ret)
+					    : NULL;
+	return f && *ret->source == '/' && (ret->far || *ret->target == '/') && (!ret->base || *ret->base == '/')
+		       ? f
+		       : NULL;
 }
 
 int main(int argc, char **argv)
@@ -91,6 +107,7 @@ int main(int argc, char **argv)
 	setenv("LC_ALL", "C.UTF-8", 1);
 	if (!f) {
 		fprintf(stderr, "usage: sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL\n"
+				"       sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..\n"
 				"       sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL\n");
 		return 2;
 	}

@@ -1,6 +1,8 @@
 /* The `btrfs` driver: each share's data are a subvolume, held to the share's size by its quota group; snapshots and
  * shares made of them share blocks and are there at once. Needs btrfs and CAP_SYS_ADMIN. The layout stands in
  * local_root.h. */
+#include "drivers/btrfs/btrfs.h"
+
 #include "base/cleanup.h"
 #include "base/crash.h"
 #include "base/jsonx.h"
@@ -369,7 +371,7 @@ static void describe(const struct local_root *r, const struct local_object *o, j
 		json_object_set_new(values, "nested_subvolumes", json_integer((json_int_t)json_array_size(nested)));
 }
 
-static const struct local_storage storage = {
+const struct local_storage btrfs_storage = {
 	.driver = "btrfs",
 	.consistent = true,
 	.fits = fits,
@@ -394,7 +396,7 @@ static int create(const struct driver_setup *setup, void **ret_backend, struct e
 {
 	const char *quota = settings_string(setup->settings, "quota");
 	struct btrfs_backend *b = xcalloc(1, sizeof *b);
-	int r = local_init(&b->local, &storage, setup, e);
+	int r = local_init(&b->local, &btrfs_storage, setup, e);
 
 	if (r < 0) {
 		free(b);

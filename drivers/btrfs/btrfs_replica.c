@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/btrfs_tree.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,6 +59,17 @@ static bool is_pair(const struct btrfs_volume_info *here, const struct btrfs_vol
 	const unsigned char *as = is_set(here->received) ? here->received : here->uuid;
 
 	return same(there->received, as) || same(there->uuid, as);
+}
+
+/* The replica's half of the pair, wherever it is. */
+static int look_at_replica(const struct local_transfer *t, struct btrfs_volume_info *ret)
+{
+	if (!t->far)
+		return look_at_kept(t->to, t->call->share->share_id, t->id, ret);
+	if (!t->far->pair)
+		return -ENOENT;
+	*ret = *t->far->pair;
+	return 0;
 }
 
 /* The directory of a share's pairs, made where it is missing. */
@@ -152,7 +162,7 @@ static int settle_next(const struct local_transfer *t, int pairs, const char *ne
 	struct btrfs_volume_info sent, received;
 	int n;
 
-	if (look_at_kept(t->from, share_id, next, &sent) == 0 && look_at_kept(t->to, share_id, t->id, &received) == 0 &&
+	if (look_at_kept(t->from, share_id, next, &sent) == 0 && look_at_replica(t, &received) == 0 &&
 	    is_pair(&sent, &received))
 		return keep_at_source(t, e);
 	n = local_trash(t->from, pairs, next, 0, t->id, t->call->id, e);
@@ -187,7 +197,7 @@ static int make_next(const struct local_transfer *t, struct error *e)
 /* ---- the last common state ---- */
 
 struct candidate {
-	char *location; /* relative to the root */
+	char *location; /* relative to the root; NULL on another host */
 	struct btrfs_volume_info info;
 };
 
@@ -203,6 +213,13 @@ static void candidates_clear(struct candidates *c)
 	free(c->all);
 }
 
+static void append(struct candidates *c, char *location, const struct btrfs_volume_info *info)
+{
+	c->all = xrealloc(c->all, (c->n + 1) * sizeof *c->all);
+	c->all[c->n].location = location;
+	c->all[c->n++].info = *info;
+}
+
 /* Takes the location. */
 static void add_candidate(const struct local_root *r, struct candidates *c, char *location)
 {
@@ -213,8 +230,7 @@ static void add_candidate(const struct local_root *r, struct candidates *c, char
 		free(location);
 		return;
 	}
-	c->all = xrealloc(c->all, (c->n + 1) * sizeof *c->all);
-	c->all[c->n++] = (struct candidate){ .location = location, .info = info };
+	append(c, location, &info);
 }
 
 static void collect(const struct local_root *r, const struct driver_call *call, const char *instance_id,
@@ -241,36 +257,13 @@ static int unlimit(const struct local_root *r, const char *location, struct erro
 	return fd >= 0 && btrfs_quota_find_limit(fd) > 0 ? btrfs_quota_limit(fd, 0, location, e) : 0;
 }
 
-/* Does the root's mount show a whole subvolume? Else btrfs receive does not find there what a difference is to. */
-static bool is_wholly_mounted(const struct local_root *r)
-{
-	_cleanup_close_ int fd = openat(r->fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct statx here, above;
-
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &here) < 0)
-		return false;
-	for (;;) {
-		int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-		if (up < 0 || statx(up, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &above) < 0) {
-			cleanup_close(&up);
-			return false;
-		}
-		close(fd);
-		fd = up;
-		if (above.stx_mnt_id != here.stx_mnt_id || (above.stx_ino == here.stx_ino))
-			return here.stx_ino == BTRFS_FIRST_FREE_OBJECTID;
-		here = above;
-	}
-}
-
 /* The newest state of what is sent that both sides have, or NULL; and what it is there. */
 static const struct candidate *find_pair(const struct local_transfer *t, const char *sent,
 					 const struct candidates *here, const struct candidates *there,
 					 const struct candidate **ret_there)
 {
 	/* On one file system btrfs receive takes for the other half of a pair what is the source's own. */
-	bool one = btrfs_volume_same_file_system(t->from->fd, t->to->fd);
+	bool one = t->to && btrfs_volume_same_file_system(t->from->fd, t->to->fd);
 	const struct candidate *best = NULL;
 
 	for (size_t i = 0; i < here->n; i++) {
@@ -295,14 +288,17 @@ static int find_parent(const struct local_transfer *t, const char *sent, char **
 	const struct candidate *best, *its = NULL;
 	int n;
 
-	if (!is_wholly_mounted(t->to))
+	if (t->to && !btrfs_volume_is_wholly_mounted(t->to->fd))
 		return 0;
 	collect(t->from, t->call, t->source_id, &here);
-	collect(t->to, t->call, t->call->share->id, &there);
+	for (size_t i = 0; t->far && i < t->far->n; i++)
+		append(&there, NULL, &t->far->all[i]);
+	if (t->to)
+		collect(t->to, t->call, t->call->share->id, &there);
 	best = find_pair(t, sent, &here, &there, &its);
 	if (!best)
 		return 0;
-	if ((n = unlimit(t->to, its->location, e)) < 0)
+	if (t->to && (n = unlimit(t->to, its->location, e)) < 0)
 		return n;
 	*ret = local_root_path(t->from->b, best->location);
 	return 0;
@@ -319,7 +315,7 @@ static bool is_unchanged(const struct local_transfer *t)
 	_cleanup_close_ int data = local_object_open_data(t->source, NULL);
 
 	return data >= 0 && btrfs_volume_commit(data) == 0 && look_at_kept(t->from, share_id, t->id, &sent) == 0 &&
-	       look_at_kept(t->to, share_id, t->id, &received) == 0 && is_pair(&sent, &received) &&
+	       look_at_replica(t, &received) == 0 && is_pair(&sent, &received) &&
 	       btrfs_volume_look(data, t->source->location, &now, NULL) == 0 && now.changed <= sent.made;
 }
 
@@ -348,10 +344,10 @@ static uint64_t bytes_of(const struct local_root *r, const char *location)
 	return bytes;
 }
 
-static int prepare(const struct local_transfer *t, char ***ret_argv, struct error *e)
+int btrfs_replica_prepare(const struct local_transfer *t, char **ret_sent, char **ret_parent, uint64_t *ret_bytes,
+			  struct error *e)
 {
-	_cleanup_free_ char *sent = sent_location(t), *parent = NULL, *staging = NULL;
-	char **argv;
+	_cleanup_free_ char *sent = sent_location(t), *parent = NULL;
 	int n;
 
 	if (!t->snapshot && (n = make_next(t, e)) < 0)
@@ -360,15 +356,29 @@ static int prepare(const struct local_transfer *t, char ***ret_argv, struct erro
 		return (n = drop_next(t, e)) < 0 ? n : 1;
 	if ((n = unlimit(t->from, sent, e)) < 0 || (n = find_parent(t, sent, &parent, e)) < 0)
 		return n;
-	staging = xasprintf(LOCAL_META "/staging/%s", t->id);
+	*ret_sent = local_root_path(t->from->b, sent);
+	/* How much a difference comes to the helper finds out. */
+	*ret_bytes = parent ? 0 : bytes_of(t->from, sent);
+	*ret_parent = take_ptr(parent);
+	return 0;
+}
+
+static int prepare(const struct local_transfer *t, char ***ret_argv, struct error *e)
+{
+	_cleanup_free_ char *staging = xasprintf(LOCAL_META "/staging/%s", t->id);
+	char *sent, *parent, **argv;
+	uint64_t bytes;
+	int n = btrfs_replica_prepare(t, &sent, &parent, &bytes, e);
+
+	if (n != 0)
+		return n;
 	argv = xcalloc(7, sizeof *argv);
 	argv[0] = process_beside_helper("sharesd-transfer");
 	argv[1] = xstrdup("btrfs");
-	argv[2] = local_root_path(t->from->b, sent);
-	/* How much a difference comes to the helper finds out. */
-	argv[5] = xasprintf("%" PRIu64, parent ? 0 : bytes_of(t->from, sent));
-	argv[3] = parent ? take_ptr(parent) : xstrdup("-");
+	argv[2] = sent;
+	argv[3] = parent ? parent : xstrdup("-");
 	argv[4] = local_root_path(t->to->b, staging);
+	argv[5] = xasprintf("%" PRIu64, bytes);
 	*ret_argv = argv;
 	return 0;
 }
@@ -391,6 +401,23 @@ static int check_received(const struct local_transfer *t, int data, struct error
 	return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
 			 "what was received of %s in %s is not whole: see what btrfs send and btrfs receive say", sent,
 			 t->from->b->root);
+}
+
+int btrfs_replica_sent(const struct local_transfer *t, struct error *e)
+{
+	_cleanup_free_ char *sent = sent_location(t);
+	_cleanup_close_ int source = path_open(t->from->fd, sent, O_RDONLY | O_DIRECTORY, 0);
+	struct btrfs_volume_info here;
+	int n;
+
+	if (source < 0)
+		return error_errno(e, -source, "cannot open what was sent, %s in %s", sent, t->from->b->root);
+	if ((n = btrfs_volume_look(source, sent, &here, e)) < 0)
+		return n;
+	if (!t->far->pair || !is_pair(&here, t->far->pair))
+		return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+				 "the other host does not hold what was sent of %s in %s", sent, t->from->b->root);
+	return t->snapshot ? 0 : keep_at_source(t, e);
 }
 
 static int keep_at_replica(const struct local_transfer *t, struct error *e)
@@ -433,7 +460,7 @@ static int keep(const struct local_transfer *t, struct error *e)
 	return 0;
 }
 
-static void abandon(const struct local_transfer *t)
+void btrfs_replica_abandon(const struct local_transfer *t)
 {
 	_cleanup_close_ int pairs = path_open(t->from->replicas, t->call->share->share_id, O_RDONLY | O_DIRECTORY, 0);
 	_cleanup_free_ char *next = next_of(t->id);
@@ -476,7 +503,7 @@ static int hold(const struct local_root *r, int data, bool read_only, struct err
 const struct local_replication btrfs_replication = {
 	.prepare = prepare,
 	.keep = keep,
-	.abandon = abandon,
+	.abandon = btrfs_replica_abandon,
 	.stage = stage,
 	.is_shown = is_shown,
 	.hold = hold,

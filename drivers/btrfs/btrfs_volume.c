@@ -4,14 +4,19 @@
 #include "base/crash.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "base/path.h"
 
 #include <btrfsutil.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/btrfs.h>
+#include <linux/btrfs_tree.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { ASK_AGAIN_NS = 20000000 };
 
@@ -244,4 +249,51 @@ int btrfs_volume_commit(int fd)
 		pthread_join(thread, NULL);
 	}
 	return r;
+}
+
+bool btrfs_volume_is_wholly_mounted(int root)
+{
+	_cleanup_close_ int fd = openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statx here, above;
+
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &here) < 0)
+		return false;
+	for (;;) {
+		int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (up < 0 || statx(up, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &above) < 0) {
+			cleanup_close(&up);
+			return false;
+		}
+		close(fd);
+		fd = up;
+		if (above.stx_mnt_id != here.stx_mnt_id || (above.stx_ino == here.stx_ino))
+			return here.stx_ino == BTRFS_FIRST_FREE_OBJECTID;
+		here = above;
+	}
+}
+
+int btrfs_volume_remove_at(int dirfd, const char *name, struct error *e)
+{
+	_cleanup_close_ int fd = path_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+
+	return fd < 0 ? error_errno(e, -fd, "cannot open %s", name) : btrfs_volume_remove(fd, name, e);
+}
+
+/* The data lie in memory yet. To make a snapshot writes those of its source, and nobody else's. */
+int btrfs_volume_flush_received(int dirfd, const char *name, struct error *e)
+{
+	_cleanup_close_ int fd = path_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_free_ char *copy = xasprintf("%s.flush", name);
+	int r = btrfs_volume_remove_at(dirfd, copy, NULL);
+
+	if (fd < 0)
+		return error_errno(e, -fd, "btrfs receive made no %s", name);
+	if (r < 0 && r != -ENOENT)
+		return error_errno(e, -r, "cannot remove %s", copy);
+	if ((r = btrfs_volume_snapshot(fd, dirfd, copy, true, name, e)) < 0 ||
+	    (r = btrfs_volume_remove_at(dirfd, copy, e)) < 0)
+		return r;
+	r = btrfs_volume_commit(dirfd);
+	return r < 0 ? error_errno(e, -r, "cannot flush %s", name) : 0;
 }

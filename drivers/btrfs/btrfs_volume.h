@@ -27,11 +27,17 @@ int btrfs_volume_look(int fd, const char *what, struct btrfs_volume_info *ret, s
 /* Do both lie on one file system? */
 bool btrfs_volume_same_file_system(int a, int b);
 
+/* Does the mount that a directory lies on show a whole subvolume? Else btrfs receive does not find there what a
+ * difference is to. */
+bool btrfs_volume_is_wholly_mounted(int fd);
+
 int btrfs_volume_create(int dirfd, const char *name, struct error *e);
 int btrfs_volume_snapshot(int fd, int dirfd, const char *name, bool read_only, const char *what, struct error *e);
 /* Removes a subvolume and all in it, by their ids, so that nobody who changes names meanwhile can lead us to others.
  * The space comes back later. */
 int btrfs_volume_remove(int fd, const char *what, struct error *e);
+
+int btrfs_volume_remove_at(int dirfd, const char *name, struct error *e);
 
 /* What lies in it as subvolumes of their own, and so is in none of its snapshots, and not held to its size: new
  * reference to [{"id", "path"}], the path from its root. */
@@ -42,5 +48,7 @@ int btrfs_volume_path(int fd, const char *what, char **ret, struct error *e);
 /* What was done in this file system is on its disk. Not what others only wrote: that is not flushed for it. Negative
  * errno. */
 int btrfs_volume_commit(int fd);
+/* What was received as NAME in `dirfd` is on the disk; NAME.flush is there for a moment, or after a crash. */
+int btrfs_volume_flush_received(int dirfd, const char *name, struct error *e);
 
 #endif

@@ -13,13 +13,14 @@ typedef int local_finish(void *backend, void *data, const struct driver_call *ca
 
 /* Data on their way from the active replica, or from its instance of a snapshot, to another root of this host. */
 struct local_transfer {
-	const struct driver_call *call; /* about the replica that gets them */
-	const struct local_root *from, *to;
+	const struct driver_call *call;         /* about the replica that gets them */
+	const struct local_root *from, *to;     /* `to` is NULL where `far` is not */
 	const struct local_object *source;      /* on `from` */
 	const char *source_id;                  /* instance id of the active replica */
 	const struct local_object *replica;     /* on `to`, or NULL while it is being made */
 	const struct driver_snapshot *snapshot; /* they become this one's instance on `to`; NULL: the replica's data */
 	const char *id;                         /* of what they become: they come to "data" in .sharesd/staging/ID */
+	const struct btrfs_far *far;            /* they go to another host (btrfs_replica.h); else NULL */
 };
 
 /* What a storage that can be replicated does. */

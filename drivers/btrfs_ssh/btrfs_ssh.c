@@ -1,0 +1,511 @@
+/* The `btrfs_ssh` driver: replicas of shares on `btrfs` that lie on another host, for the day this one is gone. It
+ * makes no shares of its own, nothing is exported there by this daemon, and nothing is promoted to there: the other
+ * host's own sharesd takes a replica over (sharesd(8), REPLICAS). What is there is read-only snapshots, received by
+ * sharesd-receive; the pairs that differences are sent to are kept as those of btrfs_replica.h are. */
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/process.h"
+#include "drivers/btrfs/btrfs.h"
+#include "drivers/btrfs/btrfs_replica.h"
+#include "drivers/btrfs_ssh/far.h"
+#include "drivers/local/local_peer.h"
+#include "drivers/local/local_replicated_snapshot.h"
+#include "drivers/local/local_snapshot.h"
+#include "drivers/local/local_work.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct backend {
+	struct local_backend local; /* as much of it as reading the roots of others needs */
+	struct far far;
+};
+
+static bool is(const char *word, const char *what)
+{
+	return word && strcmp(word, what) == 0;
+}
+
+static int ask_state(const struct backend *b, json_t **ret, struct error *e)
+{
+	return far_ask(&b->far, "state", ret, e);
+}
+
+static json_t *location_of(const char *kind, const char *id)
+{
+	return json_sprintf("%ss/%s/data", kind, id);
+}
+
+/* ---- host ---- */
+
+static int do_setup(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	const struct backend *b = backend;
+
+	(void)ret;
+	return call->root_is_empty ? far_ask(&b->far, "make", NULL, e) : 0;
+}
+
+static int check_backend(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_json_ json_t *state = NULL;
+
+	(void)call, (void)ret;
+	return ask_state(backend, &state, e);
+}
+
+static int get_share_stats(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_json_ json_t *state = NULL;
+	int n = ask_state(backend, &state, e);
+
+	(void)call;
+	if (n == 0)
+		ret->values = jsonx_pack("{s:O?,s:O?,s:b,s:[],s:b,s:b,s:b,s:b,s:b,s:b,s:s}", "total_bytes",
+					 json_object_get(state, "total_bytes"), "free_bytes",
+					 json_object_get(state, "free_bytes"), "size_enforced", 0, "share_protos",
+					 "snapshots", 0, "snapshot_consistent", 1, "create_from_snapshot", 0, "revert",
+					 0, "shrink", 0, "manage", 0, "replication_type", "dr");
+	return n;
+}
+
+static int ensure_shares(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_json_ json_t *state = NULL, *shares = json_object();
+	const struct backend *b = backend;
+	int n = ask_state(b, &state, e);
+
+	for (size_t i = 0; n == 0 && i < call->n_shares; i++) {
+		const struct driver_share *s = &call->shares[i];
+		json_t *one = jsonx_pack("{s:[]}", "export_locations");
+
+		if (!far_held(state, "share", s->id)) {
+			json_object_set_new(one, "status", json_string("error"));
+			json_object_set_new(
+				one, "status_reason",
+				json_sprintf("its data are not at %s: update_share_replica sends them again",
+					     b->far.transport));
+		}
+		json_object_set_new(shares, s->id, one);
+	}
+	if (n == 0)
+		ret->values = jsonx_pack("{s:O}", "shares", shares);
+	return n;
+}
+
+static int get_share_status(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_json_ json_t *state = NULL;
+	int n = ask_state(backend, &state, e);
+	const json_t *held;
+
+	if (n < 0)
+		return n;
+	held = call->snapshot ? far_held(state, "snapshot", call->snapshot->id)
+			      : far_held(state, "share", call->share->id);
+	ret->values = jsonx_pack("{s:s}", "status", held ? "available" : "absent");
+	return 0;
+}
+
+static int list_objects(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_json_ json_t *state = NULL, *objects = json_array();
+	int n = ask_state(backend, &state, e);
+	json_t *held;
+	size_t i;
+
+	(void)call;
+	if (n < 0)
+		return n;
+	json_array_foreach(json_object_get(state, "held"), i, held) {
+		const char *kind = jsonx_str(held, "kind"), *id = jsonx_str(held, "id");
+
+		json_array_append_new(objects, jsonx_pack("{s:s,s:s,s:s,s:o}", "kind", kind ? kind : "?", "id",
+							  id ? id : "?", "name", jsonx_str(held, "name"),
+							  "provider_location", location_of(kind, id)));
+	}
+	ret->values = jsonx_pack("{s:O}", "objects", objects);
+	return 0;
+}
+
+/* ---- bringing a replica up to date ---- */
+
+/* One call, opened. */
+struct task {
+	const struct backend *b;
+	const struct driver_call *call;
+	const struct driver_share *active;
+	struct local_peer source;
+	json_t *state; /* of the other host */
+	bool create;
+};
+#define _cleanup_task_ __attribute__((__cleanup__(task_clear)))
+
+static void task_clear(struct task *t)
+{
+	local_peer_close(&t->source);
+	json_decref(t->state);
+}
+
+static struct task task_of(void *backend, const struct driver_call *call, bool create)
+{
+	return (struct task){ .b = backend,
+			      .call = call,
+			      .active = local_peer_active(call),
+			      .source = LOCAL_PEER_INIT,
+			      .create = create };
+}
+
+static int task_open(struct task *t, struct error *e)
+{
+	if (!t->active)
+		return error_set(e, ERR_DRIVER_FAILED, EINVAL, "share %s has no active replica", t->call->share->name);
+	return local_peer_open(&t->b->local, t->active, &t->source, e);
+}
+
+/* What the other host has of the replica and its snapshots. The caller frees `all`. */
+static struct btrfs_far far_of(const struct task *t, const char *kind, const char *id)
+{
+	struct btrfs_volume_info *all = xcalloc(t->call->n_snapshots + 2, sizeof *all);
+	struct btrfs_far far = { .all = all };
+	const json_t *held = far_held(t->state, kind, id);
+
+	if (held) {
+		far_volume(held, &all[0]);
+		far.pair = &all[0];
+		far.n = 1;
+	}
+	if (!jsonx_bool(t->state, "incremental")) {
+		far.n = 0;
+		return far;
+	}
+	if (strcmp(kind, "share") != 0 && (held = far_held(t->state, "share", t->call->share->id)))
+		far_volume(held, &all[far.n++]);
+	for (size_t i = 0; i < t->call->n_snapshots; i++)
+		if ((held = far_held(t->state, "snapshot", t->call->snapshots[i].id)) &&
+		    strcmp(t->call->snapshots[i].id, id) != 0)
+			far_volume(held, &all[far.n++]);
+	return far;
+}
+
+static struct local_transfer transfer_of(const struct task *t)
+{
+	return (struct local_transfer){ .call = t->call,
+					.from = &t->source.r,
+					.source = &t->source.share,
+					.source_id = t->active->id,
+					.id = t->call->share->id };
+}
+
+static const struct driver_snapshot *snapshot_of(const struct driver_call *call, const char *id)
+{
+	for (size_t i = 0; i < call->n_snapshots; i++)
+		if (is(call->snapshots[i].id, id))
+			return &call->snapshots[i];
+	return NULL;
+}
+
+static local_finish sent;
+
+static struct driver_work *work_of(const struct task *t, const struct local_transfer *x, char *path, char *parent,
+				   uint64_t bytes)
+{
+	enum { OWN = 5 };
+	const char *kind = x->snapshot ? "snapshot" : "share";
+	_cleanup_free_ char *request =
+		x->snapshot ? xasprintf("receive snapshot %s %s@%s", x->id, t->call->share->name, x->snapshot->name)
+			    : xasprintf("receive %s %s %s", kind, x->id, t->call->share->name);
+	char **argv = far_argv(&t->b->far, request, OWN);
+	struct local_root none = LOCAL_ROOT_INIT;
+
+	none.b = &t->b->local;
+	argv[0] = process_beside_helper("sharesd-transfer");
+	argv[1] = xstrdup("btrfs-to");
+	argv[2] = path;
+	argv[3] = parent ? parent : xstrdup("-");
+	argv[4] = xasprintf("%" PRIu64, bytes);
+	return local_work_transfer(&none, x->id, argv, t->create, sent);
+}
+
+static int finish(const struct task *t, struct driver_result *ret)
+{
+	ret->values = jsonx_pack("{s:s}", "replica_state", "in_sync");
+	if (t->create) {
+		json_object_set_new(ret->values, "export_locations", json_array());
+		json_object_set_new(ret->values, "provider_location", location_of("share", t->call->share->id));
+	}
+	t->source.r.b->storage->purge(&t->source.r, ret);
+	return 0;
+}
+
+/* What comes next: the oldest snapshot that is not there yet, then the data. */
+static int go_on(struct task *t, struct driver_result *ret, struct error *e)
+{
+	_cleanup_object_ struct local_object snapshot = LOCAL_OBJECT_INIT;
+	struct local_transfer x = transfer_of(t);
+	struct btrfs_far far;
+	char *path, *parent;
+	uint64_t bytes;
+	int n;
+
+	for (size_t i = 0; i < t->call->n_snapshots && !x.snapshot; i++) {
+		const struct driver_snapshot *s = &t->call->snapshots[i];
+
+		if (is(s->share_instance_id, t->call->share->id) && is(s->status, "creating") &&
+		    !far_held(t->state, "snapshot", s->id) &&
+		    local_replicated_snapshot_find(&t->source.r, t->call, t->active->id, s->id, &snapshot, NULL)) {
+			x.snapshot = s;
+			x.source = &snapshot;
+			x.id = s->id;
+		}
+	}
+	far = far_of(t, x.snapshot ? "snapshot" : "share", x.id);
+	x.far = &far;
+	n = btrfs_replica_prepare(&x, &path, &parent, &bytes, e);
+	if (n == 0)
+		ret->work = work_of(t, &x, path, parent, bytes);
+	free((void *)far.all);
+	return n == 1 ? finish(t, ret) : n;
+}
+
+/* The other host has it now, as it says itself. */
+static int arrived(struct task *t, const char *id, struct driver_result *ret, struct error *e)
+{
+	_cleanup_object_ struct local_object snapshot = LOCAL_OBJECT_INIT;
+	struct local_transfer x = transfer_of(t);
+	struct btrfs_far far;
+	int n;
+
+	if (!is(id, t->call->share->id)) {
+		x.snapshot = snapshot_of(t->call, id);
+		if (!x.snapshot ||
+		    !local_replicated_snapshot_find(&t->source.r, t->call, t->active->id, id, &snapshot, e))
+			return error_set(e, ERR_DRIVER_FAILED, ENOENT, "the snapshot %s is gone since", id);
+		x.source = &snapshot;
+		x.id = id;
+	}
+	far = far_of(t, x.snapshot ? "snapshot" : "share", id);
+	x.far = &far;
+	n = btrfs_replica_sent(&x, e);
+	free((void *)far.all);
+	if (n < 0)
+		return n;
+	return x.snapshot ? go_on(t, ret, e) : finish(t, ret);
+}
+
+/* Nothing of it is left at the source, unless it is not known whether it came over: the next one finds that out. */
+static void abandon(struct task *t, struct driver_result *ret)
+{
+	struct local_transfer x = transfer_of(t);
+	struct btrfs_far far;
+
+	if (!t->state && ask_state(t->b, &t->state, NULL) < 0)
+		return;
+	far = far_of(t, "share", x.id);
+	x.far = &far;
+	btrfs_replica_abandon(&x);
+	free((void *)far.all);
+	if (t->create)
+		btrfs_replication.forget(&t->source.r, t->call->share->share_id, t->call->share->id, t->call->id);
+	t->source.b.storage->purge(&t->source.r, ret);
+}
+
+static int sent(void *backend, void *data, const struct driver_call *call, const json_t *output,
+		const struct error *failure, struct driver_result *ret, struct error *e)
+{
+	_cleanup_task_ struct task t = task_of(backend, call, local_work_purpose(data));
+	int n = task_open(&t, e);
+
+	if (n < 0)
+		return n;
+	if (failure) {
+		n = local_work_failed(failure, e);
+	} else if ((n = ask_state(t.b, &t.state, e)) == 0) {
+		log_info("%lld bytes of share \"%s\" went to %s", (long long)jsonx_int(output, "sent_bytes"),
+			 call->share->name, t.b->far.transport);
+		n = arrived(&t, local_work_id(data), ret, e);
+	}
+	if (n < 0)
+		abandon(&t, ret);
+	return n;
+}
+
+static int start(struct task *t, struct driver_result *ret, struct error *e)
+{
+	int n = task_open(t, e);
+
+	return n < 0 ? n : go_on(t, ret, e);
+}
+
+/* ---- the slots ---- */
+
+static int create_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	_cleanup_task_ struct task t = task_of(backend, call, true);
+	int n = ask_state(t.b, &t.state, e);
+
+	if (n < 0)
+		return n;
+	if (far_held(t.state, "share", call->share->id)) {
+		ret->values = jsonx_pack("{s:s,s:[],s:o}", "replica_state", "out_of_sync", "export_locations",
+					 "provider_location", location_of("share", call->share->id));
+		return 0;
+	}
+	return start(&t, ret, e);
+}
+
+/* Of what cannot be reached nothing can be sent, and nothing is known beyond what was known before. */
+static int update_replica_state(void *backend, const struct driver_call *call, struct driver_result *ret,
+				struct error *e)
+{
+	_cleanup_task_ struct task t = task_of(backend, call, false);
+	int n = ask_state(t.b, &t.state, e);
+
+	if (n < 0)
+		return n;
+	if (t.active && t.active->path)
+		return start(&t, ret, e);
+	ret->values =
+		jsonx_pack("{s:s}", "replica_state",
+			   is(call->share->replica_state, "in_sync") && far_held(t.state, "share", call->share->id)
+				   ? "in_sync"
+				   : "out_of_sync");
+	return 0;
+}
+
+static int delete_at(const struct backend *b, const char *kind, const char *id, struct error *e)
+{
+	_cleanup_free_ char *request = xasprintf("delete %s %s", kind, id);
+
+	return far_ask(&b->far, request, NULL, e);
+}
+
+static int delete_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	const struct backend *b = backend;
+	int n = delete_at(b, "share", call->share->id, e);
+
+	for (size_t i = 0; n == 0 && i < call->n_snapshots; i++)
+		if (is(call->snapshots[i].share_instance_id, call->share->id))
+			n = delete_at(b, "snapshot", call->snapshots[i].id, e);
+	for (size_t i = 0; n == 0 && i < call->n_shares; i++) {
+		_cleanup_peer_ struct local_peer peer = LOCAL_PEER_INIT;
+		const struct driver_share *s = &call->shares[i];
+
+		if (is(s->id, call->share->id) || !s->path || local_peer_open(&b->local, s, &peer, NULL) < 0)
+			continue;
+		btrfs_replication.forget(&peer.r, call->share->share_id, call->share->id, call->id);
+		peer.b.storage->purge(&peer.r, ret);
+	}
+	return n;
+}
+
+/* An instance comes over with an update of the replica, and goes when it is asked for. */
+static int update_replicated_snapshot(void *backend, const struct driver_call *call, struct driver_result *ret,
+				      struct error *e)
+{
+	const struct backend *b = backend;
+	const char *id = call->snapshot->id;
+	_cleanup_json_ json_t *state = NULL;
+	int n;
+
+	if (is(call->snapshot->status, "deleting")) {
+		if ((n = delete_at(b, "snapshot", id, e)) == 0)
+			ret->values = jsonx_pack("{s:{s:{s:s}}}", "instances", id, "status", "deleted");
+		return n;
+	}
+	if ((n = ask_state(b, &state, e)) < 0)
+		return n;
+	if (far_held(state, "snapshot", id)) {
+		ret->values = jsonx_pack("{s:{s:{s:s,s:o}}}", "instances", id, "status", "available",
+					 "provider_location", location_of("snapshot", id));
+		return 0;
+	}
+	if (is(call->snapshot->status, "creating")) {
+		ret->values = jsonx_pack("{s:{}}", "instances");
+		return 0;
+	}
+	return error_set(e, ERR_NOT_FOUND, ENOENT, "snapshot %s is not at %s", call->snapshot->name, b->far.transport);
+}
+
+/* ---- the driver ---- */
+
+static int create(const struct driver_setup *setup, void **ret_backend, struct error *e)
+{
+	const char *transport = settings_string(setup->settings, "replica_transport");
+	struct backend *b;
+	int n = far_check_transport(transport, e);
+
+	if (n < 0)
+		return n;
+	if (strcmp(settings_string(setup->settings, "replication_type"), "dr") != 0)
+		return error_set(e, ERR_INVALID_PARAMS, EINVAL,
+				 "backend \"%s\" needs replication_type = \"dr\": nobody reads replicas of the driver "
+				 "btrfs_ssh",
+				 setup->name);
+	b = xcalloc(1, sizeof *b);
+	b->local.storage = &btrfs_storage;
+	b->local.name = xstrdup(setup->name);
+	b->local.id = xstrdup(setup->id);
+	b->local.busy = json_object();
+	b->far = (struct far){ .name = b->local.name,
+			       .id = b->local.id,
+			       .transport = xstrdup(transport),
+			       .config = xstrdup(settings_string(setup->settings, "ssh_config")) };
+	*ret_backend = b;
+	return 0;
+}
+
+static void destroy(void *backend)
+{
+	struct backend *b = backend;
+
+	if (!b)
+		return;
+	json_decref(b->local.busy);
+	free(b->local.name);
+	free(b->local.id);
+	free(b->far.transport);
+	free(b->far.config);
+	free(b);
+}
+
+static const struct option options[] = {
+	{ .name = "replica_transport",
+	  .type = OPTION_STRING,
+	  .flags = OPTION_REQUIRED | OPTION_FIXED,
+	  .help = "The other host, \"ssh://user@host\" or \"ssh://user@host:port\"; the key that this daemon's user "
+		  "has there "
+		  "runs sharesd-receive." },
+	{ .name = "ssh_config",
+	  .type = OPTION_STRING,
+	  .fallback = "",
+	  .flags = OPTION_ABSOLUTE,
+	  .help = "A file for ssh's option -F, which names the key and the known hosts; empty: ssh's own files." },
+	{ .name = NULL },
+};
+
+extern const struct share_driver_ops btrfs_ssh_driver;
+const struct share_driver_ops btrfs_ssh_driver = {
+	.abi = SHARE_DRIVER_ABI,
+	.name = "btrfs_ssh",
+	.summary = "replicas of shares on btrfs, kept on another host through ssh",
+	.options = options,
+	.replicates = "btrfs",
+	.create = create,
+	.destroy = destroy,
+	.do_setup = do_setup,
+	.check_for_setup_error = check_backend,
+	.get_share_stats = get_share_stats,
+	.ensure_shares = ensure_shares,
+	.create_replica = create_replica,
+	.delete_replica = delete_replica,
+	.update_replica_state = update_replica_state,
+	.update_replicated_snapshot = update_replicated_snapshot,
+	.get_share_status = get_share_status,
+	.list_objects = list_objects,
+	.check_backend = check_backend,
+};

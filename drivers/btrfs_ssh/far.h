@@ -1,0 +1,33 @@
+/* Another host that holds replicas: what is asked of its sharesd-receive (drivers/receive_main.c), by ssh. Functions
+ * return 0 or a negative errno with `e` filled; ERR_BACKEND_DOWN where the host cannot be asked. */
+#ifndef DRIVERS_BTRFS_SSH_FAR_H
+#define DRIVERS_BTRFS_SSH_FAR_H
+
+#include "drivers/btrfs/btrfs_volume.h"
+
+#include "base/error.h"
+
+#include <jansson.h>
+
+struct far {
+	char *name, *id; /* of the backend */
+	char *transport; /* ssh://USER@HOST:PORT */
+	char *config;    /* for ssh -F; "" is ssh's own */
+};
+
+/* Is it a transport? Says why not. */
+int far_check_transport(const char *transport, struct error *e);
+
+/* ssh with a request ("make", "delete share ID"), NULL-terminated; `n` arguments of one's own are left free before it.
+ * Owned by the caller, with its strings. */
+char **far_argv(const struct far *f, const char *request, size_t n);
+void far_argv_free(char **argv);
+
+/* `ret` may be NULL where no answer is expected. */
+int far_ask(const struct far *f, const char *request, json_t **ret, struct error *e);
+
+/* What sharesd-receive has under an id, or NULL; borrowed from `state`, its answer to "state". */
+const json_t *far_held(const json_t *state, const char *kind, const char *id);
+void far_volume(const json_t *held, struct btrfs_volume_info *ret);
+
+#endif

@@ -1,0 +1,370 @@
+#include "drivers/receive.h"
+
+#include "base/cleanup.h"
+#include "base/jsonx.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "drivers/btrfs/btrfs_volume.h"
+#include "drivers/receive_stream.h"
+#include "drivers/transfer_child.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 20, NAME_BYTES = 1024, TAKE_OVER_SECONDS = 20 };
+
+static const char *const kind_dirs[] = { "shares", "snapshots" };
+static const char *const kind_words[] = { "share", "snapshot" };
+
+/* ---- the place ---- */
+
+void receive_close(struct receive_place *p)
+{
+	for (int *fd = (int[]){ p->fd, p->kinds[0], p->kinds[1], p->receiving, -2 }; *fd != -2; fd++)
+		if (*fd >= 0)
+			close(*fd);
+	*p = RECEIVE_PLACE_INIT;
+}
+
+static int open_dir(int dirfd, const char *name, bool make, int *ret)
+{
+	if (make && mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	*ret = path_open(dirfd, name, O_RDONLY | O_DIRECTORY, 0);
+	return *ret < 0 ? *ret : 0;
+}
+
+static int check_file_system(int root, const char *path, struct error *e)
+{
+	struct statfs fs;
+
+	if (fstatfs(root, &fs) < 0)
+		return error_errno(e, errno, "cannot look at the file system of %s", path);
+	if (fs.f_type != BTRFS_SUPER_MAGIC)
+		return error_set(e, ERR_DRIVER_FAILED, EOPNOTSUPP, "%s is not on btrfs: mount one there", path);
+	return 0;
+}
+
+static int open_dirs(int root, bool make, struct receive_place *p)
+{
+	int r;
+
+	if ((r = open_dir(root, p->backend, make, &p->fd)) < 0 ||
+	    (r = open_dir(p->fd, kind_dirs[RECEIVE_SHARE], make, &p->kinds[RECEIVE_SHARE])) < 0 ||
+	    (r = open_dir(p->fd, kind_dirs[RECEIVE_SNAPSHOT], make, &p->kinds[RECEIVE_SNAPSHOT])) < 0 ||
+	    (r = open_dir(p->fd, "receiving", make, &p->receiving)) < 0)
+		return r;
+	return make ? btrfs_volume_commit(p->fd) : 0;
+}
+
+int receive_open(const char *root, const char *backend, bool make, struct receive_place *ret, struct error *e)
+{
+	_cleanup_close_ int fd = path_open_root(root);
+	struct receive_place p = RECEIVE_PLACE_INIT;
+	int r;
+
+	if (fd < 0)
+		return error_errno(e, -fd, "cannot open %s", root);
+	if ((r = check_file_system(fd, root, e)) < 0)
+		return r;
+	p.root = root;
+	p.backend = backend;
+	if ((r = open_dirs(fd, make, &p)) < 0) {
+		receive_close(&p);
+		return error_errno(e, -r,
+				   "cannot open the place of the replicas, %s/%s: is the right disk mounted there?",
+				   root, backend);
+	}
+	*ret = p;
+	return 0;
+}
+
+/* ---- state ---- */
+
+static char *hex(const unsigned char *uuid)
+{
+	char *s = xmalloc(33);
+
+	for (int i = 0; i < 16; i++)
+		sprintf(s + 2 * i, "%02x", uuid[i]);
+	return s;
+}
+
+static void add_held(json_t *held, int dir, enum receive_kind kind, const char *id)
+{
+	_cleanup_close_ int place = path_open(dir, id, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_close_ int data = place < 0 ? -1 : path_open(place, "data", O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_free_ char *uuid = NULL, *received = NULL, *name = NULL;
+	struct btrfs_volume_info info;
+	size_t len;
+
+	if (data < 0 || btrfs_volume_look(data, id, &info, NULL) < 0 || !info.read_only)
+		return;
+	if (path_read_file(place, "name", NAME_BYTES, &name, &len) < 0)
+		name = xstrdup("");
+	uuid = hex(info.uuid);
+	received = hex(info.received);
+	json_array_append_new(held, jsonx_pack("{s:s,s:s,s:s,s:s,s:s}", "kind", kind_words[kind], "id", id, "name",
+					       name, "uuid", uuid, "received", received));
+}
+
+int receive_state(const struct receive_place *p, json_t **ret, struct error *e)
+{
+	_cleanup_json_ json_t *held = json_array();
+	const struct dirent *entry;
+	struct statvfs vfs;
+
+	if (fstatvfs(p->fd, &vfs) < 0)
+		return error_errno(e, errno, "cannot ask %s for its space", p->root);
+	for (int kind = RECEIVE_SHARE; kind <= RECEIVE_SNAPSHOT; kind++) {
+		int again = openat(p->kinds[kind], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
+
+		if (!d) {
+			cleanup_close(&again);
+			return error_errno(e, errno, "cannot read %s/%s/%s", p->root, p->backend, kind_dirs[kind]);
+		}
+		while ((entry = readdir(d)))
+			if (*entry->d_name != '.')
+				add_held(held, p->kinds[kind], (enum receive_kind)kind, entry->d_name);
+	}
+	*ret = jsonx_pack("{s:I,s:I,s:b,s:O}", "total_bytes", (json_int_t)vfs.f_blocks * (json_int_t)vfs.f_frsize,
+			  "free_bytes", (json_int_t)vfs.f_bavail * (json_int_t)vfs.f_frsize, "incremental",
+			  btrfs_volume_is_wholly_mounted(p->fd), "held", held);
+	return 0;
+}
+
+/* ---- one at a time ---- */
+
+static int lock(const struct receive_place *p, const char *id, bool take_over, int *ret, struct error *e)
+{
+	_cleanup_free_ char *name = xasprintf("%s.lock", id);
+	_cleanup_close_ int fd = openat(p->receiving, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+
+	if (fd < 0)
+		return error_errno(e, errno, "cannot open a lock in %s/%s/receiving", p->root, p->backend);
+	for (int i = 0; i < TAKE_OVER_SECONDS * 20; i++) {
+		struct flock mine = { .l_type = F_WRLCK, .l_whence = SEEK_SET }, others = mine;
+
+		if (fcntl(fd, F_SETLK, &mine) == 0) {
+			*ret = take_fd(fd);
+			return 0;
+		}
+		if (!take_over)
+			break;
+		/* Its connection is gone, or it would not be asked for again. */
+		if (fcntl(fd, F_GETLK, &others) == 0 && others.l_type != F_UNLCK && others.l_pid > 0)
+			kill(others.l_pid, SIGTERM);
+		nanosleep(&pause, NULL);
+	}
+	return error_set(e, ERR_DRIVER_FAILED, EBUSY, "%s is being received already: try again later", id);
+}
+
+static int remove_place(int dirfd, const char *id, struct error *e)
+{
+	static const char *const volumes[] = { "data", "data.flush" };
+	_cleanup_close_ int place = path_open(dirfd, id, O_RDONLY | O_DIRECTORY, 0);
+	int r;
+
+	if (place == -ENOENT)
+		return 0;
+	if (place < 0)
+		return error_errno(e, -place, "cannot open %s", id);
+	for (size_t i = 0; i < sizeof volumes / sizeof *volumes; i++)
+		if ((r = btrfs_volume_remove_at(place, volumes[i], e)) < 0) {
+			if (r != -ENOENT)
+				return r;
+			error_clear(e);
+		}
+	if ((unlinkat(place, "name", 0) < 0 && errno != ENOENT) || unlinkat(dirfd, id, AT_REMOVEDIR) < 0)
+		return error_errno(e, errno, "cannot remove %s", id);
+	return 0;
+}
+
+int receive_tidy(const struct receive_place *p, struct error *e)
+{
+	int again = openat(p->receiving, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!d) {
+		cleanup_close(&again);
+		return error_errno(e, errno, "cannot read %s/%s/receiving", p->root, p->backend);
+	}
+	while (r == 0 && (entry = readdir(d))) {
+		_cleanup_free_ char *name = NULL;
+		_cleanup_close_ int locked = -1;
+
+		if (*entry->d_name == '.' || strchr(entry->d_name, '.') ||
+		    lock(p, entry->d_name, false, &locked, NULL) < 0)
+			continue;
+		name = xasprintf("%s.lock", entry->d_name);
+		r = remove_place(p->receiving, entry->d_name, e);
+		(void)unlinkat(p->receiving, name, 0);
+	}
+	return r;
+}
+
+/* ---- receiving ---- */
+
+static int write_all(int fd, const unsigned char *data, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, data, n);
+
+		if (done < 0 && errno != EINTR)
+			return -errno;
+		if (done > 0) {
+			data += done;
+			n -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+/* Until the stream's end, or until nobody takes more. */
+static int feed(int in, int to, struct transfer_child *child, struct error *e)
+{
+	_cleanup_free_ unsigned char *chunk = xmalloc(CHUNK);
+	struct receive_stream stream = { 0 };
+	ssize_t n;
+	int r = 0;
+
+	while ((n = read(in, chunk, CHUNK)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_errno(e, errno, "cannot read the stream");
+		receive_stream_feed(&stream, chunk, (size_t)n);
+		if ((r = write_all(to, chunk, (size_t)n)) < 0)
+			break;
+		transfer_child_listen(child);
+	}
+	/* It is ending, and says why. */
+	if (r == -EPIPE)
+		return 0;
+	if (r < 0)
+		return error_errno(e, -r, "cannot hand the stream to btrfs receive");
+	if (!receive_stream_is_whole(&stream))
+		return error_set(e, ERR_DRIVER_FAILED, EPIPE, "the stream broke off before its end");
+	return 0;
+}
+
+static int run_receive(const char *path, int in, struct error *e)
+{
+	const char *argv[] = { "btrfs", "receive", "-q", "-e", path, NULL };
+	struct transfer_spec spec = { argv, "btrfs receive", "btrfs-progs", -1, -1, -1, NULL, NULL };
+	_cleanup_child_ struct transfer_child child = TRANSFER_CHILD_INIT;
+	_cleanup_close_ int to = -1;
+	int ends[2], r;
+
+	if ((r = transfer_pipe(ends, e)) < 0)
+		return r;
+	spec.in = ends[0];
+	to = ends[1];
+	r = transfer_child_start(&spec, &child, e);
+	close(ends[0]);
+	if (r < 0 || (r = feed(in, to, &child, e)) < 0)
+		return r;
+	close(take_fd(to));
+	for (transfer_child_listen(&child); child.pid != 0; transfer_child_listen(&child))
+		poll((struct pollfd[]){ { .fd = child.pidfd, .events = POLLIN },
+					{ .fd = child.err, .events = POLLIN } },
+		     2, -1);
+	return transfer_child_is_good(&child) ? 0 : transfer_child_error(&child, e);
+}
+
+static int check_received(int place, struct error *e)
+{
+	_cleanup_close_ int data = path_open(place, "data", O_RDONLY | O_DIRECTORY, 0);
+	static const unsigned char none[16];
+	struct btrfs_volume_info info;
+	int r;
+
+	if (data < 0)
+		return error_errno(e, -data, "btrfs receive made no data");
+	if ((r = btrfs_volume_look(data, "what was received", &info, e)) < 0)
+		return r;
+	if (!info.read_only || memcmp(info.received, none, sizeof none) == 0)
+		return error_set(e, ERR_DRIVER_FAILED, EBADMSG,
+				 "what was received is not whole: see what btrfs receive says");
+	return btrfs_volume_flush_received(place, "data", e);
+}
+
+static int bring(const struct receive_place *p, const char *id, const char *name, int in, struct error *e)
+{
+	_cleanup_free_ char *path = xasprintf("%s/%s/receiving/%s", p->root, p->backend, id);
+	_cleanup_close_ int place = -1;
+	int r;
+
+	if ((r = remove_place(p->receiving, id, e)) < 0)
+		return r;
+	if ((r = open_dir(p->receiving, id, true, &place)) < 0)
+		return error_errno(e, -r, "cannot make %s", path);
+	if ((r = path_write_file(place, "name", name, strlen(name), 0600)) < 0)
+		return error_errno(e, -r, "cannot write the name of what is received");
+	if ((r = run_receive(path, in, e)) < 0)
+		return r;
+	return check_received(place, e);
+}
+
+/* What was there before is found in receiving/ID afterwards. */
+static int take_place(const struct receive_place *p, enum receive_kind kind, const char *id, struct error *e)
+{
+	if (renameat2(p->receiving, id, p->kinds[kind], id, RENAME_NOREPLACE) < 0 &&
+	    (errno != EEXIST || renameat2(p->receiving, id, p->kinds[kind], id, RENAME_EXCHANGE) < 0))
+		return error_errno(e, errno, "cannot put what was received in its place");
+	return 0;
+}
+
+static int flush(const struct receive_place *p, struct error *e)
+{
+	int r = btrfs_volume_commit(p->fd);
+
+	return r < 0 ? error_errno(e, -r, "cannot flush %s/%s", p->root, p->backend) : 0;
+}
+
+int receive_take(const struct receive_place *p, enum receive_kind kind, const char *id, const char *name, int in,
+		 struct error *e)
+{
+	_cleanup_close_ int locked = -1;
+	int r = lock(p, id, true, &locked, e);
+
+	if (r < 0)
+		return r;
+	r = bring(p, id, name, in, e);
+	if (r == 0 && (r = take_place(p, kind, id, e)) == 0)
+		r = flush(p, e);
+	(void)remove_place(p->receiving, id, NULL);
+	return r;
+}
+
+int receive_delete(const struct receive_place *p, enum receive_kind kind, const char *id, struct error *e)
+{
+	_cleanup_free_ char *name = xasprintf("%s.lock", id);
+	_cleanup_close_ int locked = -1;
+	int r = lock(p, id, true, &locked, e);
+
+	if (r < 0 || (r = remove_place(p->receiving, id, e)) < 0)
+		return r;
+	if (renameat2(p->kinds[kind], id, p->receiving, id, RENAME_NOREPLACE) < 0 && errno != ENOENT)
+		return error_errno(e, errno, "cannot take %s from its place", id);
+	if ((r = remove_place(p->receiving, id, e)) < 0 || (r = flush(p, e)) < 0)
+		return r;
+	(void)unlinkat(p->receiving, name, 0);
+	return 0;
+}
