@@ -77,6 +77,14 @@ void disk_new(const struct fixture *f)
 	disk_mount(f);
 }
 
+void disk_fixture_free(struct fixture *f)
+{
+	if (f->pid)
+		fixture_stop(f);
+	in_dir(f, "while mountpoint -q root; do umount -l root; done; umount -l under");
+	fixture_free(f);
+}
+
 static void shut_down(const struct fixture *f)
 {
 	__u32 how = SHUT_DOWN_NOW;

@@ -11,6 +11,8 @@ bool mounts_begin(const char *test_name);
  * DIR/under. */
 void disk_new(const struct fixture *f);
 void disk_mount(const struct fixture *f); /* the same disk once more */
+/* Stops the daemon where it runs, takes the disk away and then the fixture: what is mounted cannot be removed. */
+void disk_fixture_free(struct fixture *f);
 
 /* How a disk can go while it is in use. */
 struct loss {

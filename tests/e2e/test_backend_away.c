@@ -227,7 +227,7 @@ START_TEST(away_under_load)
 		json_decref(call(f, "extend_share", "{s:s,s:i}", "share", name, "size_bytes", 3 * MIB));
 	}
 	check_disk(f, l->name);
-	fixture_free(f);
+	disk_fixture_free(f);
 }
 END_TEST
 
@@ -374,7 +374,7 @@ START_TEST(away_in_work)
 		client_free(c);
 	}
 	check_disk(f, l->name);
-	fixture_free(f);
+	disk_fixture_free(f);
 }
 END_TEST
 
@@ -412,7 +412,7 @@ START_TEST(away_at_rest)
 		nap(0.01);
 	}
 	check_disk(f, l->name);
-	fixture_free(f);
+	disk_fixture_free(f);
 }
 END_TEST
 
@@ -479,7 +479,7 @@ START_TEST(hanging)
 	client_free(c);
 	client_free(reads);
 	client_free(events);
-	fixture_free(f);
+	disk_fixture_free(f);
 }
 END_TEST
 
@@ -521,7 +521,7 @@ START_TEST(hanging_start)
 	disk_thaw();
 	wait_backend(f, "b", "up");
 	check_disk(f, "after a start that hung");
-	fixture_free(f);
+	disk_fixture_free(f);
 }
 END_TEST
 
@@ -559,7 +559,7 @@ START_TEST(hanging_copy)
 	fixture_start(f, NULL, (uid_t)-1);
 	check_disk(f, "after a copy that hung");
 	json_decref(call_error(f, "not_found", "get_snapshot", "{s:s}", "snapshot", "a@new"));
-	fixture_free(f);
+	disk_fixture_free(f);
 }
 END_TEST
 

@@ -248,7 +248,7 @@ static void check_snapshot(const struct fixture *f, struct client *c)
 	_cleanup_json_ json_t *results =
 		jsonx_pack("{s:O,s:O,s:{}}", "provider_location", at(snapshot, "provider_location"), "size_bytes",
 			   at(snapshot, "size_bytes"), "metadata");
-	_cleanup_json_ json_t *share = NULL, *pre = NULL, *post = NULL, *copy = NULL;
+	_cleanup_json_ json_t *share = NULL, *pre = NULL, *post = NULL;
 
 	check_pair(f, "create_snapshot", args, objects, results, snapshot);
 	share = client_call(c, "revert_to_snapshot", "{s:s}", "snapshot", "photos@monday");
@@ -259,7 +259,7 @@ static void check_snapshot(const struct fixture *f, struct client *c)
 	same(at(pre, "args"), revert_args, "args");
 	same(at(pre, "objects"), both, "objects");
 	same(at(post, "result"), share, "result");
-	copy = client_call(c, "create_share_instance", "{s:s,s:s}", "name", "copy", "snapshot", "photos@monday");
+	json_decref(client_call(c, "create_share_instance", "{s:s,s:s}", "name", "copy", "snapshot", "photos@monday"));
 	json_decref(pre);
 	pre = told(f, "pre", "create_share_instance");
 	same(at(pre, "args.snapshot"), at(snapshot, "id"), "args.snapshot");
@@ -289,7 +289,7 @@ START_TEST(test_told)
 	const gid_t groups[] = { 100 };
 	struct fixture *f;
 	struct client *c;
-	_cleanup_json_ json_t *share = NULL, *init = NULL, *stats = NULL;
+	_cleanup_json_ json_t *init = NULL, *stats = NULL;
 
 	if (!need_root("test_told"))
 		return;
@@ -307,7 +307,7 @@ START_TEST(test_told)
 	same(at(stats, "context.parent_call_id"), at(init, "context.call_id"), "parent_call_id");
 	same(at(stats, "result.capabilities"), at(stats, "driver_action_results"), "the capabilities in result");
 	c = client_new_groups(f, 1, 1, groups, 1);
-	share = check_create(f, c, 100);
+	json_decref(check_create(f, c, 100));
 	check_resize(f, c);
 	check_access(f, c);
 	check_snapshot(f, c);
@@ -323,12 +323,12 @@ START_TEST(test_surroundings)
 				      "echo \"$# $*\" >args.$1\nenv >env.$1\nls /proc/self/fd | tr '\\n' ' ' >fds.$1\n",
 				      "");
 	static const char *const secret[] = { "SHARESD_TEST_SECRET=x", NULL };
-	_cleanup_json_ json_t *share = NULL, *record = NULL;
+	_cleanup_json_ json_t *record = NULL;
 	_cleanup_free_ char *args = NULL, *env = NULL, *fds = NULL;
 	char want[512];
 
 	start(f, secret);
-	share = create(f, "photos");
+	json_decref(create(f, "photos"));
 	record = last_call(f, "create_share_instance");
 	args = read_text(fixture_path(f, "args.post"));
 	env = read_text(fixture_path(f, "env.post"));
@@ -433,7 +433,7 @@ START_TEST(test_failing)
 	bool hangs = strstr(failing[_i].message, "no end") != NULL;
 	struct fixture *f = with_hook("#!/bin/sh\nexit 0\n", hangs ? "timeout = 0.5\n phases = {\"pre\"}"
 								   : "timeout = 60\n phases = {\"pre\"}");
-	_cleanup_json_ json_t *error = NULL, *share = NULL, *record = NULL, *shown = NULL;
+	_cleanup_json_ json_t *error = NULL, *record = NULL, *shown = NULL;
 
 	start(f, NULL);
 	spoil(f, _i);
@@ -453,7 +453,7 @@ START_TEST(test_failing)
 		ck_assert(now() < until);
 	json_decref(call(f, "list_orphans", NULL)); /* the call thread has it too */
 	spoil(f, _i);
-	share = create(f, "photos");
+	json_decref(create(f, "photos"));
 	record = last_call(f, "create_share_instance");
 	ck_assert_str_eq(str_at(record, "outcome"), "ok");
 	ck_assert_str_eq(str_at(record, "hooks.0.outcome"), "suppressed");
