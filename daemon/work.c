@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A progress line is short; what is longer is none. */
-#define LINE_MAX_BYTES (64 * 1024)
+/* What is longer is no line of progress, nor a result. */
+#define LINE_MAX_BYTES (1 << 20)
 
 struct work {
 	struct work *next;

@@ -120,7 +120,15 @@ static void add_held(json_t *held, int dir, enum receive_kind kind, const char *
 					       name, "uuid", uuid, "received", received));
 }
 
-int receive_state(const struct receive_place *p, json_t **ret, struct error *e)
+static bool is_asked(int n_ids, char **ids, const char *id)
+{
+	for (int i = 0; i < n_ids; i++)
+		if (strcmp(ids[i], id) == 0)
+			return true;
+	return n_ids == 0;
+}
+
+int receive_state(const struct receive_place *p, int n_ids, char **ids, json_t **ret, struct error *e)
 {
 	_cleanup_json_ json_t *held = json_array();
 	const struct dirent *entry;
@@ -137,7 +145,7 @@ int receive_state(const struct receive_place *p, json_t **ret, struct error *e)
 			return error_errno(e, errno, "cannot read %s/%s/%s", p->root, p->backend, kind_dirs[kind]);
 		}
 		while ((entry = readdir(d)))
-			if (*entry->d_name != '.')
+			if (*entry->d_name != '.' && is_asked(n_ids, ids, entry->d_name))
 				add_held(held, p->kinds[kind], (enum receive_kind)kind, entry->d_name);
 	}
 	*ret = jsonx_pack("{s:I,s:I,s:b,s:O}", "total_bytes", (json_int_t)vfs.f_blocks * (json_int_t)vfs.f_frsize,

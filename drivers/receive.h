@@ -28,8 +28,8 @@ int receive_open(const char *root, const char *backend, bool make, struct receiv
 void receive_close(struct receive_place *p);
 
 /* New reference to {"total_bytes", "free_bytes", "incremental", "held": [{"kind", "id", "name", "uuid", "received"}]}.
- * incremental: differences can be received here. */
-int receive_state(const struct receive_place *p, json_t **ret, struct error *e);
+ * incremental: differences can be received here. With ids only what is held of these. */
+int receive_state(const struct receive_place *p, int n_ids, char **ids, json_t **ret, struct error *e);
 /* Takes a stream of btrfs send from `in`. It is in its place whole, and on the disk, or nothing of it is there; what
  * was there before stays until then. One that is on its way already, from a connection that nobody ended, is ended. */
 int receive_take(const struct receive_place *p, enum receive_kind kind, const char *id, const char *name, int in,

@@ -6,7 +6,7 @@
  * What it is to do comes in SSH_ORIGINAL_COMMAND; nothing else that the other host says reaches a path or a program:
  *
  *   BACKEND make                            makes the place of a backend, and tidies it
- *   BACKEND state                           what is there: a JSON line
+ *   BACKEND state [ID ..]                   what is there, or what of these: a JSON line
  *   BACKEND receive share|snapshot ID NAME  takes a stream of btrfs send from standard input
  *   BACKEND delete share|snapshot ID
  *
@@ -26,7 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORDS = 5, NOT_THERE = 3, USAGE = 2 };
+enum { NOT_THERE = 3, USAGE = 2 };
 
 static bool is_plain(const char *s)
 {
@@ -36,24 +36,23 @@ static bool is_plain(const char *s)
 	return true;
 }
 
-static int split(char *request, char **words)
+/* As many words as there are; the caller frees the array. */
+static char **split(char *request, int *ret_n)
 {
+	char **words = xcalloc(strlen(request) / 2 + 1, sizeof *words), *next;
 	int n = 0;
-	char *next, *word;
 
-	for (word = strtok_r(request, " ", &next); word; word = strtok_r(NULL, " ", &next)) {
-		if (n == WORDS)
-			return WORDS + 1;
+	for (char *word = strtok_r(request, " ", &next); word; word = strtok_r(NULL, " ", &next))
 		words[n++] = word;
-	}
-	return n;
+	*ret_n = n;
+	return words;
 }
 
-static int print_state(const struct receive_place *p, struct error *e)
+static int print_state(const struct receive_place *p, int n_ids, char **ids, struct error *e)
 {
 	_cleanup_json_ json_t *state = NULL;
 	_cleanup_free_ char *text = NULL;
-	int r = receive_state(p, &state, e);
+	int r = receive_state(p, n_ids, ids, &state, e);
 
 	if (r < 0)
 		return r;
@@ -69,8 +68,8 @@ static int serve(const struct receive_place *p, int n, char **words, struct erro
 
 	if (n == 2 && strcmp(words[1], "make") == 0)
 		return receive_tidy(p, e);
-	if (n == 2 && strcmp(words[1], "state") == 0)
-		return print_state(p, e);
+	if (strcmp(words[1], "state") == 0)
+		return print_state(p, n - 2, words + 2, e);
 	if (n == 5 && about && strcmp(words[1], "receive") == 0 && is_plain(words[4]))
 		return receive_take(p, kind, words[3], words[4], STDIN_FILENO, e);
 	if (n == 4 && about && strcmp(words[1], "delete") == 0)
@@ -88,7 +87,7 @@ static int list_place(const char *root, const char *backend, struct error *e)
 	int r = receive_open(root, backend, false, &p, e);
 
 	if (r == 0)
-		r = receive_state(&p, &state, e);
+		r = receive_state(&p, 0, NULL, &state, e);
 	receive_close(&p);
 	json_array_foreach(json_object_get(state, "held"), i, held) {
 		const char *kind = jsonx_str(held, "kind");
@@ -127,7 +126,7 @@ int main(int argc, char **argv)
 	const char *asked = getenv("SSH_ORIGINAL_COMMAND");
 	_cleanup_free_ char *request = asked ? xstrdup(asked) : NULL;
 	struct receive_place p = RECEIVE_PLACE_INIT;
-	char *words[WORDS];
+	_cleanup_free_ char **words = NULL;
 	int n, r;
 
 	mem_setup();
@@ -142,8 +141,8 @@ int main(int argc, char **argv)
 			"   or: the command of a key in sshd's authorized_keys, for the sharesd of another host\n");
 		return USAGE;
 	}
-	n = split(request, words);
-	if (n < 2 || n > WORDS || !text_is_uuid(words[0])) {
+	words = split(request, &n);
+	if (n < 2 || !text_is_uuid(words[0])) {
 		error_set(&e, ERR_DRIVER_FAILED, EINVAL, "this is not a request of sharesd's");
 		return failed(-EINVAL, &e);
 	}

@@ -4,14 +4,17 @@
  *   sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL             btrfs send [-p PARENT] SNAPSHOT | btrfs receive DIR
  *   sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..
  *                                                                  btrfs send [-p PARENT] SNAPSHOT | PROGRAM ..
- *   sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL
- *                                                                  rsync [--link-dest DIR] SOURCE/ TARGET/
+ *   sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID..         what another host holds of these
+ * (drivers/btrfs_ssh/far.h) sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL rsync [--link-dest DIR]
+ * SOURCE/ TARGET/
  *
  * TOTAL: bytes that are expected, 0 where that is unknown. --inode: what the source must be. The result is
- * {"sent_bytes", "same"}; the latter where DIR is already what SOURCE is, and TARGET was not made. */
+ * {"sent_bytes", "same"}; the latter where DIR is already what SOURCE is, and TARGET was not made. Of `ask` it is what
+ * the other host answers. */
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "drivers/btrfs_ssh/far.h"
 #include "drivers/report.h"
 #include "drivers/transfer.h"
 
@@ -93,6 +96,23 @@ static transfer_function *parse(int argc, char **argv, struct transfer *ret)
 		       : NULL;
 }
 
+static int ask(int n, char **args)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	struct far far = { .name = args[0], .id = args[1], .transport = args[2], .config = args[3] };
+	_cleanup_free_ char *request = xstrdup("state");
+	json_t *state = NULL;
+
+	for (int i = 4; i < n; i++) {
+		char *longer = xasprintf("%s %s", request, args[i]);
+
+		free(request);
+		request = longer;
+	}
+	(void)far_ask(&far, request, &state, &e);
+	return report_end(state, &e);
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
@@ -105,9 +125,12 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	/* What they say of failures is read. */
 	setenv("LC_ALL", "C.UTF-8", 1);
+	if (argc > 6 && strcmp(argv[1], "ask") == 0)
+		return ask(argc - 2, argv + 2);
 	if (!f) {
 		fprintf(stderr, "usage: sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL\n"
 				"       sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..\n"
+				"       sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID..\n"
 				"       sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL\n");
 		return 2;
 	}

@@ -460,7 +460,7 @@ static int keep(const struct local_transfer *t, struct error *e)
 	return 0;
 }
 
-void btrfs_replica_abandon(const struct local_transfer *t)
+static void abandon(const struct local_transfer *t)
 {
 	_cleanup_close_ int pairs = path_open(t->from->replicas, t->call->share->share_id, O_RDONLY | O_DIRECTORY, 0);
 	_cleanup_free_ char *next = next_of(t->id);
@@ -503,7 +503,7 @@ static int hold(const struct local_root *r, int data, bool read_only, struct err
 const struct local_replication btrfs_replication = {
 	.prepare = prepare,
 	.keep = keep,
-	.abandon = btrfs_replica_abandon,
+	.abandon = abandon,
 	.stage = stage,
 	.is_shown = is_shown,
 	.hold = hold,

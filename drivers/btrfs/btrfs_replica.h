@@ -25,6 +25,5 @@ int btrfs_replica_prepare(const struct local_transfer *t, char **ret_sent, char 
 			  struct error *e);
 /* It is there, as t->far says: -EBADMSG where that is not what was sent. */
 int btrfs_replica_sent(const struct local_transfer *t, struct error *e);
-void btrfs_replica_abandon(const struct local_transfer *t);
 
 #endif

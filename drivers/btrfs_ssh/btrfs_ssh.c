@@ -131,7 +131,12 @@ static int list_objects(void *backend, const struct driver_call *call, struct dr
 	return 0;
 }
 
-/* ---- bringing a replica up to date ---- */
+/* ---- bringing a replica up to date ----
+ *
+ * One step after another, each of them work, so that no other call waits for the other host: it is asked what it has,
+ * gets what comes next, and is asked again. */
+
+enum purpose { TO_CREATE = 1, ASK = 2 };
 
 /* One call, opened. */
 struct task {
@@ -139,30 +144,31 @@ struct task {
 	const struct driver_call *call;
 	const struct driver_share *active;
 	struct local_peer source;
-	json_t *state; /* of the other host */
-	bool create;
+	const json_t *state; /* of the other host; borrowed */
+	int create;          /* TO_CREATE or 0 */
 };
 #define _cleanup_task_ __attribute__((__cleanup__(task_clear)))
 
 static void task_clear(struct task *t)
 {
 	local_peer_close(&t->source);
-	json_decref(t->state);
 }
 
-static struct task task_of(void *backend, const struct driver_call *call, bool create)
+static struct task task_of(void *backend, const struct driver_call *call, int purpose)
 {
 	return (struct task){ .b = backend,
 			      .call = call,
 			      .active = local_peer_active(call),
 			      .source = LOCAL_PEER_INIT,
-			      .create = create };
+			      .create = purpose & TO_CREATE };
 }
 
 static int task_open(struct task *t, struct error *e)
 {
-	if (!t->active)
-		return error_set(e, ERR_DRIVER_FAILED, EINVAL, "share %s has no active replica", t->call->share->name);
+	if (!t->active) {
+		error_set(e, ERR_DRIVER_FAILED, EINVAL, "share %s has no active replica", t->call->share->name);
+		return -EINVAL;
+	}
 	return local_peer_open(&t->b->local, t->active, &t->source, e);
 }
 
@@ -208,10 +214,39 @@ static const struct driver_snapshot *snapshot_of(const struct driver_call *call,
 	return NULL;
 }
 
-static local_finish sent;
+static local_finish asked, sent;
 
-static struct driver_work *work_of(const struct task *t, const struct local_transfer *x, char *path, char *parent,
-				   uint64_t bytes)
+/* Takes argv, whose first is the helper. `id`: what it is about. */
+static struct driver_work *work_of(const struct task *t, const char *id, char **argv, int purpose)
+{
+	struct local_root none = LOCAL_ROOT_INIT;
+
+	none.b = &t->b->local;
+	argv[0] = process_beside_helper("sharesd-transfer");
+	return local_work_transfer(&none, id, argv, t->create | purpose, purpose == ASK ? asked : sent);
+}
+
+/* `id`: what was sent before, or NULL. The answer is about the replica and its snapshots, and no others. */
+static struct driver_work *ask(const struct task *t, const char *id)
+{
+	const struct far *f = &t->b->far;
+	char **argv = xcalloc(t->call->n_snapshots + 9, sizeof *argv);
+	size_t n = 1;
+
+	argv[n++] = xstrdup("ask");
+	argv[n++] = xstrdup(f->name);
+	argv[n++] = xstrdup(f->id);
+	argv[n++] = xstrdup(f->transport);
+	argv[n++] = xstrdup(f->config);
+	argv[n++] = xstrdup(t->call->share->id);
+	for (size_t i = 0; i < t->call->n_snapshots; i++)
+		if (is(t->call->snapshots[i].share_instance_id, t->call->share->id))
+			argv[n++] = xstrdup(t->call->snapshots[i].id);
+	return work_of(t, id ? id : "", argv, ASK);
+}
+
+static struct driver_work *send(const struct task *t, const struct local_transfer *x, char *path, char *parent,
+				uint64_t bytes)
 {
 	enum { OWN = 5 };
 	const char *kind = x->snapshot ? "snapshot" : "share";
@@ -219,15 +254,12 @@ static struct driver_work *work_of(const struct task *t, const struct local_tran
 		x->snapshot ? xasprintf("receive snapshot %s %s@%s", x->id, t->call->share->name, x->snapshot->name)
 			    : xasprintf("receive %s %s %s", kind, x->id, t->call->share->name);
 	char **argv = far_argv(&t->b->far, request, OWN);
-	struct local_root none = LOCAL_ROOT_INIT;
 
-	none.b = &t->b->local;
-	argv[0] = process_beside_helper("sharesd-transfer");
 	argv[1] = xstrdup("btrfs-to");
 	argv[2] = path;
 	argv[3] = parent ? parent : xstrdup("-");
 	argv[4] = xasprintf("%" PRIu64, bytes);
-	return local_work_transfer(&none, x->id, argv, t->create, sent);
+	return work_of(t, x->id, argv, 0);
 }
 
 static int finish(const struct task *t, struct driver_result *ret)
@@ -266,7 +298,7 @@ static int go_on(struct task *t, struct driver_result *ret, struct error *e)
 	x.far = &far;
 	n = btrfs_replica_prepare(&x, &path, &parent, &bytes, e);
 	if (n == 0)
-		ret->work = work_of(t, &x, path, parent, bytes);
+		ret->work = send(t, &x, path, parent, bytes);
 	free((void *)far.all);
 	return n == 1 ? finish(t, ret) : n;
 }
@@ -296,83 +328,102 @@ static int arrived(struct task *t, const char *id, struct driver_result *ret, st
 	return x.snapshot ? go_on(t, ret, e) : finish(t, ret);
 }
 
-/* Nothing of it is left at the source, unless it is not known whether it came over: the next one finds that out. */
+/* Of a first copy nothing is left at the source. Whether another came over is not known: the next update finds out. */
 static void abandon(struct task *t, struct driver_result *ret)
 {
-	struct local_transfer x = transfer_of(t);
-	struct btrfs_far far;
-
-	if (!t->state && ask_state(t->b, &t->state, NULL) < 0)
+	if (!t->create || !t->source.r.b)
 		return;
-	far = far_of(t, "share", x.id);
-	x.far = &far;
-	btrfs_replica_abandon(&x);
-	free((void *)far.all);
-	if (t->create)
-		btrfs_replication.forget(&t->source.r, t->call->share->share_id, t->call->share->id, t->call->id);
+	btrfs_replication.forget(&t->source.r, t->call->share->share_id, t->call->share->id, t->call->id);
 	t->source.b.storage->purge(&t->source.r, ret);
+}
+
+/* Where the other host is gone, that is what failed. */
+static int failed(const struct error *failure, struct error *e)
+{
+	if (failure->err != ENOTCONN)
+		return local_work_failed(failure, e);
+	return error_set(e, ERR_BACKEND_DOWN, ENOTCONN, "%s", failure->message);
 }
 
 static int sent(void *backend, void *data, const struct driver_call *call, const json_t *output,
 		const struct error *failure, struct driver_result *ret, struct error *e)
 {
 	_cleanup_task_ struct task t = task_of(backend, call, local_work_purpose(data));
-	int n = task_open(&t, e);
+	int n;
 
-	if (n < 0)
-		return n;
-	if (failure) {
-		n = local_work_failed(failure, e);
-	} else if ((n = ask_state(t.b, &t.state, e)) == 0) {
+	if (!failure) {
 		log_info("%lld bytes of share \"%s\" went to %s", (long long)jsonx_int(output, "sent_bytes"),
 			 call->share->name, t.b->far.transport);
-		n = arrived(&t, local_work_id(data), ret, e);
+		ret->work = ask(&t, local_work_id(data));
+		return 0;
 	}
-	if (n < 0)
+	n = failed(failure, e);
+	if (task_open(&t, NULL) == 0)
 		abandon(&t, ret);
 	return n;
 }
 
-static int start(struct task *t, struct driver_result *ret, struct error *e)
+/* A share whose active replica cannot be read stays what it was. */
+static int stay(const struct task *t, struct driver_result *ret)
 {
-	int n = task_open(t, e);
+	bool same = is(t->call->share->replica_state, "in_sync") && far_held(t->state, "share", t->call->share->id);
 
-	return n < 0 ? n : go_on(t, ret, e);
+	ret->values = jsonx_pack("{s:s}", "replica_state", same ? "in_sync" : "out_of_sync");
+	return 0;
+}
+
+/* It was made by a call that did not hear of it. */
+static int found(const struct task *t, struct driver_result *ret)
+{
+	ret->values = jsonx_pack("{s:s,s:[],s:o}", "replica_state", "out_of_sync", "export_locations",
+				 "provider_location", location_of("share", t->call->share->id));
+	return 0;
+}
+
+static int asked(void *backend, void *data, const struct driver_call *call, const json_t *output,
+		 const struct error *failure, struct driver_result *ret, struct error *e)
+{
+	_cleanup_task_ struct task t = task_of(backend, call, local_work_purpose(data));
+	const char *id = local_work_id(data);
+	int n;
+
+	t.state = output;
+	if (failure) {
+		n = failed(failure, e);
+		if (task_open(&t, NULL) == 0)
+			abandon(&t, ret);
+		return n;
+	}
+	if (!*id && t.create && far_held(output, "share", call->share->id))
+		return found(&t, ret);
+	if (!t.create && !*id && t.active && !t.active->path)
+		return stay(&t, ret);
+	n = task_open(&t, e);
+	if (n == 0)
+		n = *id ? arrived(&t, id, ret, e) : go_on(&t, ret, e);
+	if (n < 0)
+		abandon(&t, ret);
+	return n;
 }
 
 /* ---- the slots ---- */
 
 static int create_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
-	_cleanup_task_ struct task t = task_of(backend, call, true);
-	int n = ask_state(t.b, &t.state, e);
+	struct task t = task_of(backend, call, TO_CREATE);
 
-	if (n < 0)
-		return n;
-	if (far_held(t.state, "share", call->share->id)) {
-		ret->values = jsonx_pack("{s:s,s:[],s:o}", "replica_state", "out_of_sync", "export_locations",
-					 "provider_location", location_of("share", call->share->id));
-		return 0;
-	}
-	return start(&t, ret, e);
+	(void)e;
+	ret->work = ask(&t, NULL);
+	return 0;
 }
 
-/* Of what cannot be reached nothing can be sent, and nothing is known beyond what was known before. */
 static int update_replica_state(void *backend, const struct driver_call *call, struct driver_result *ret,
 				struct error *e)
 {
-	_cleanup_task_ struct task t = task_of(backend, call, false);
-	int n = ask_state(t.b, &t.state, e);
+	struct task t = task_of(backend, call, 0);
 
-	if (n < 0)
-		return n;
-	if (t.active && t.active->path)
-		return start(&t, ret, e);
-	ret->values =
-		jsonx_pack("{s:s}", "replica_state",
-			   is(call->share->replica_state, "in_sync") && far_held(t.state, "share", call->share->id)
-				   ? "in_sync"
-				   : "out_of_sync");
+	(void)e;
+	ret->work = ask(&t, NULL);
 	return 0;
 }
 

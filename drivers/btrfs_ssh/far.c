@@ -36,7 +36,7 @@ int far_check_transport(const char *transport, struct error *e)
 char **far_argv(const struct far *f, const char *request, size_t n)
 {
 	static const char *const fixed[] = {
-		"/usr/bin/ssh",           "-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=10",
+		"/usr/bin/ssh",           "-T", "-oBatchMode=yes", "-oConnectTimeout=5", "-oServerAliveInterval=10",
 		"-oServerAliveCountMax=3"
 	};
 	size_t count = sizeof fixed / sizeof *fixed;
@@ -61,18 +61,34 @@ void far_argv_free(char **argv)
 	free(argv);
 }
 
+/* ssh ends its lines as a terminal wants them. */
+static char *one_line(const char *text)
+{
+	char *line = xmalloc(2 * strlen(text) + 1), *to = line;
+
+	for (const char *p = text; *p; p++)
+		if (*p == '\n') {
+			*to++ = ';';
+			*to++ = ' ';
+		} else if (*p != '\r') {
+			*to++ = *p;
+		}
+	*to = '\0';
+	return line;
+}
+
 /* ssh and sharesd-receive say why. */
 static int failed(const struct far *f, const struct process_result *r, const struct process_spec *spec, struct error *e)
 {
-	_cleanup_free_ char *text = process_result_text(r, spec);
+	_cleanup_free_ char *text = r->errors && *r->errors ? one_line(r->errors) : process_result_text(r, spec);
 	bool down =
 		r->exit_code == SSH_FAILED || r->exit_code == NOT_THERE || r->exit_code == NOT_FOUND || r->timed_out;
 
-	return error_set(
-		e, down ? ERR_BACKEND_DOWN : ERR_DRIVER_FAILED, down ? ENOTCONN : EIO, "backend \"%s\" at %s: %s%s",
-		f->name, f->transport, r->errors && *r->errors ? r->errors : text,
-		r->exit_code == NOT_FOUND ? ": the key there must have sharesd-receive as its command, see sharesd(8)"
-					  : "");
+	return error_set(e, down ? ERR_BACKEND_DOWN : ERR_DRIVER_FAILED, down ? ENOTCONN : EIO,
+			 "backend \"%s\" at %s: %s%s", f->name, f->transport, text,
+			 r->exit_code == NOT_FOUND
+				 ? ": the key there must have sharesd-receive as its command, see sharesd(8)"
+				 : "");
 }
 
 int far_ask(const struct far *f, const char *request, json_t **ret, struct error *e)
