@@ -19,7 +19,7 @@
 
 #define SENT "sent "
 
-enum { LINE_BYTES = 512, VANISHED = 24 };
+enum { LINE_BYTES = 512, PARTIAL = 23, VANISHED = 24, ATTEMPTS = 5 };
 
 struct run {
 	const struct transfer *t;
@@ -31,7 +31,7 @@ struct run {
 	char line[LINE_BYTES];
 	size_t len;
 	uint64_t sent;
-	bool differs;
+	bool differs, shrunk;
 };
 
 static void run_clear(struct run *r)
@@ -136,6 +136,9 @@ static int follow(struct run *r, struct error *e)
 		poll(fds, sizeof fds / sizeof *fds, -1);
 	}
 	take_output(r);
+	/* Another look finds the file as it is by then. */
+	r->shrunk = WIFEXITED(r->rsync.status) && WEXITSTATUS(r->rsync.status) == PARTIAL &&
+		    strstr(r->rsync.errors, "read errors mapping");
 	/* What vanishes while it is read was removed by its owner. */
 	if (WIFEXITED(r->rsync.status) && WEXITSTATUS(r->rsync.status) == VANISHED)
 		r->differs = true;
@@ -144,6 +147,7 @@ static int follow(struct run *r, struct error *e)
 	return 0;
 }
 
+/* 1: a file became shorter while it was read; why is in `e`. */
 static int run(const struct transfer *t, int source, bool dry, struct transfer_result *ret, struct error *e)
 {
 	_cleanup_run_ struct run r = {
@@ -158,10 +162,22 @@ static int run(const struct transfer *t, int source, bool dry, struct transfer_r
 
 	if ((r.signals = transfer_signals(e)) < 0)
 		return r.signals;
-	if ((n = start(&r, e)) < 0 || (n = follow(&r, e)) < 0)
+	if ((n = start(&r, e)) < 0 || ((n = follow(&r, e)) < 0 && !r.shrunk))
 		return n;
-	*ret = (struct transfer_result){ .sent_bytes = r.sent, .same = dry && !r.differs };
-	return 0;
+	ret->sent_bytes += r.sent;
+	ret->same = dry && !r.differs && !r.shrunk;
+	return r.shrunk;
+}
+
+static int copy(const struct transfer *t, int source, struct transfer_result *ret, struct error *e)
+{
+	int n = 1;
+
+	for (int i = 0; n == 1 && i < ATTEMPTS; i++) {
+		error_clear(e);
+		n = run(t, source, false, ret, e);
+	}
+	return n == 1 ? -e->err : n;
 }
 
 /* By its descriptor it stays the one that was looked at, whoever renames what above it. */
@@ -191,7 +207,8 @@ int transfer_rsync(const struct transfer *t, struct transfer_result *ret, struct
 	if (mkdir(t->target, 0700) < 0 && errno != EEXIST)
 		return error_errno(e, errno, "cannot make %s", t->target);
 	clock_gettime(CLOCK_REALTIME, &begun);
-	if ((r = run(t, source, false, ret, e)) < 0)
+	ret->sent_bytes = 0;
+	if ((r = copy(t, source, ret, e)) < 0)
 		return r;
 	fd = path_open_root(t->target);
 	return fd < 0 ? error_errno(e, -fd, "cannot open %s", t->target) : tree_flush(fd, &begun, e);

@@ -114,10 +114,11 @@ static bool is_of_replica(const struct driver_call *call, const char *name)
 	return false;
 }
 
-/* What is kept of replicas that were deleted while this root could not be reached. */
-static void forget_deleted(const struct local_root *r, int pairs, const struct driver_call *call)
+/* Some were deleted while this root could not be reached. */
+static void tidy(const struct local_root *r, const struct driver_call *call)
 {
-	_cleanup_closedir_ DIR *d = local_list(pairs);
+	_cleanup_close_ int pairs = path_open(r->replicas, call->share->share_id, O_RDONLY | O_DIRECTORY, 0);
+	_cleanup_closedir_ DIR *d = pairs < 0 ? NULL : local_list(pairs);
 	const struct dirent *entry;
 
 	while (d && (entry = readdir(d)))
@@ -181,7 +182,6 @@ static int make_next(const struct local_transfer *t, struct error *e)
 		return pairs;
 	if (data < 0)
 		return data;
-	forget_deleted(t->from, pairs, t->call);
 	if ((n = settle_next(t, pairs, next, e)) < 0)
 		return n;
 	crash_step("btrfs: make a directory for what is sent");
@@ -502,6 +502,7 @@ static int hold(const struct local_root *r, int data, bool read_only, struct err
 
 const struct local_replication btrfs_replication = {
 	.prepare = prepare,
+	.tidy = tidy,
 	.keep = keep,
 	.abandon = abandon,
 	.stage = stage,

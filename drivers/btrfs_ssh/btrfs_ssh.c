@@ -216,18 +216,23 @@ static const struct driver_snapshot *snapshot_of(const struct driver_call *call,
 
 static local_finish asked, sent;
 
+static int count_gone(const struct task *t)
+{
+	return local_replicated_snapshots_gone(&t->source.r, t->call, t->active->id);
+}
+
 /* Takes argv, whose first is the helper. `id`: what it is about. */
-static struct driver_work *work_of(const struct task *t, const char *id, char **argv, int purpose)
+static struct driver_work *work_of(const struct task *t, const char *id, char **argv, int purpose, int gone)
 {
 	struct local_root none = LOCAL_ROOT_INIT;
 
 	none.b = &t->b->local;
 	argv[0] = process_beside_helper("sharesd-transfer");
-	return local_work_transfer(&none, id, argv, t->create | purpose, purpose == ASK ? asked : sent);
+	return local_work_transfer(&none, id, argv, t->create | purpose, gone, purpose == ASK ? asked : sent);
 }
 
 /* `id`: what was sent before, or NULL. The answer is about the replica and its snapshots, and no others. */
-static struct driver_work *ask(const struct task *t, const char *id)
+static struct driver_work *ask(const struct task *t, const char *id, int gone)
 {
 	const struct far *f = &t->b->far;
 	char **argv = xcalloc(t->call->n_snapshots + 9, sizeof *argv);
@@ -242,7 +247,7 @@ static struct driver_work *ask(const struct task *t, const char *id)
 	for (size_t i = 0; i < t->call->n_snapshots; i++)
 		if (is(t->call->snapshots[i].share_instance_id, t->call->share->id))
 			argv[n++] = xstrdup(t->call->snapshots[i].id);
-	return work_of(t, id ? id : "", argv, ASK);
+	return work_of(t, id ? id : "", argv, ASK, gone);
 }
 
 static struct driver_work *send(const struct task *t, const struct local_transfer *x, char *path, char *parent,
@@ -259,7 +264,7 @@ static struct driver_work *send(const struct task *t, const struct local_transfe
 	argv[2] = path;
 	argv[3] = parent ? parent : xstrdup("-");
 	argv[4] = xasprintf("%" PRIu64, bytes);
-	return work_of(t, x->id, argv, 0);
+	return work_of(t, x->id, argv, 0, count_gone(t));
 }
 
 static int finish(const struct task *t, struct driver_result *ret)
@@ -345,6 +350,17 @@ static int failed(const struct error *failure, struct error *e)
 	return error_set(e, ERR_BACKEND_DOWN, ENOTCONN, "%s", failure->message);
 }
 
+/* What was on its way, or was what a difference is to, was deleted: there is something else to send. */
+static bool goes_on(const struct task *t, const void *data, struct driver_result *ret, struct error *e)
+{
+	if (!t->source.r.b || e->kind == ERR_BACKEND_DOWN || count_gone(t) <= local_work_gone(data))
+		return false;
+	log_info("a snapshot was deleted while it was sent, and the rest goes on: %s", e->message);
+	error_clear(e);
+	ret->work = ask(t, NULL, 0);
+	return true;
+}
+
 static int sent(void *backend, void *data, const struct driver_call *call, const json_t *output,
 		const struct error *failure, struct driver_result *ret, struct error *e)
 {
@@ -354,12 +370,13 @@ static int sent(void *backend, void *data, const struct driver_call *call, const
 	if (!failure) {
 		log_info("%lld bytes of share \"%s\" went to %s", (long long)jsonx_int(output, "sent_bytes"),
 			 call->share->name, t.b->far.transport);
-		ret->work = ask(&t, local_work_id(data));
+		ret->work = ask(&t, local_work_id(data), local_work_gone(data));
 		return 0;
 	}
 	n = failed(failure, e);
-	if (task_open(&t, NULL) == 0)
-		abandon(&t, ret);
+	if (task_open(&t, NULL) < 0 || goes_on(&t, data, ret, e))
+		return ret->work ? 0 : n;
+	abandon(&t, ret);
 	return n;
 }
 
@@ -401,30 +418,35 @@ static int asked(void *backend, void *data, const struct driver_call *call, cons
 	n = task_open(&t, e);
 	if (n == 0)
 		n = *id ? arrived(&t, id, ret, e) : go_on(&t, ret, e);
-	if (n < 0)
-		abandon(&t, ret);
+	if (n == 0 || goes_on(&t, data, ret, e))
+		return 0;
+	abandon(&t, ret);
 	return n;
 }
 
 /* ---- the slots ---- */
 
+static int begin(void *backend, const struct driver_call *call, int purpose, struct driver_result *ret)
+{
+	_cleanup_task_ struct task t = task_of(backend, call, purpose);
+
+	if (t.active && t.active->path && task_open(&t, NULL) == 0)
+		btrfs_replication.tidy(&t.source.r, call);
+	ret->work = ask(&t, NULL, 0);
+	return 0;
+}
+
 static int create_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
-	struct task t = task_of(backend, call, TO_CREATE);
-
 	(void)e;
-	ret->work = ask(&t, NULL);
-	return 0;
+	return begin(backend, call, TO_CREATE, ret);
 }
 
 static int update_replica_state(void *backend, const struct driver_call *call, struct driver_result *ret,
 				struct error *e)
 {
-	struct task t = task_of(backend, call, 0);
-
 	(void)e;
-	ret->work = ask(&t, NULL);
-	return 0;
+	return begin(backend, call, 0, ret);
 }
 
 static int delete_at(const struct backend *b, const char *kind, const char *id, struct error *e)

@@ -309,6 +309,11 @@ static void abandon(const struct task *t, struct driver_result *ret)
 		t->source.b.storage->purge(&t->source.r, ret);
 }
 
+static int count_gone(const struct task *t)
+{
+	return local_replicated_snapshots_gone(&t->source.r, t->call, t->active->id);
+}
+
 static local_finish transferred;
 
 /* 1: there is nothing to bring. */
@@ -321,7 +326,7 @@ static int begin(const struct task *t, const struct local_transfer *x, struct dr
 	if ((n = local_staging_make(&t->r, x->id, &staging, e)) < 0 ||
 	    (n = replication_of(&t->r)->prepare(x, &argv, e)) != 0)
 		return n;
-	ret->work = local_work_transfer(&t->r, x->id, argv, t->purpose, transferred);
+	ret->work = local_work_transfer(&t->r, x->id, argv, t->purpose, count_gone(t), transferred);
 	return 0;
 }
 
@@ -382,6 +387,24 @@ static int give_up(struct task *t, int n, struct driver_result *ret, struct erro
 	return end(t, false, ret, e);
 }
 
+/* Snapshots go by the hour, and a first copy may take days: what was on its way, or was what a difference is to, was
+ * deleted, and there is something else to bring. */
+static bool goes_on(struct task *t, const void *data, struct driver_result *ret, struct error *e)
+{
+	_cleanup_error_ struct error why = ERROR_INIT;
+
+	if (!t->source.r.b || count_gone(t) <= local_work_gone(data))
+		return false;
+	log_info("a snapshot was deleted while it was brought over, and the rest goes on: %s", e->message);
+	error_move(&why, e);
+	(void)local_staging_discard(&t->r, local_work_id(data), NULL);
+	if (go_on(t, ret, e) == 0)
+		return true;
+	error_clear(e);
+	error_move(e, &why);
+	return false;
+}
+
 static int transferred(void *backend, void *data, const struct driver_call *call, const json_t *output,
 		       const struct error *failure, struct driver_result *ret, struct error *e)
 {
@@ -399,13 +422,15 @@ static int transferred(void *backend, void *data, const struct driver_call *call
 			 call->share->name, t.active->backend);
 		n = arrived(&t, local_work_id(data), ret, e);
 	}
-	return n < 0 ? give_up(&t, n, ret, e) : 0;
+	return n < 0 && !goes_on(&t, data, ret, e) ? give_up(&t, n, ret, e) : 0;
 }
 
 static int start(const struct local_backend *b, struct task *t, struct driver_result *ret, struct error *e)
 {
 	int n = local_peer_open(b, t->active, &t->source, e);
 
+	if (n == 0 && replication_of(&t->r)->tidy)
+		replication_of(&t->r)->tidy(&t->source.r, t->call);
 	if (n == 0)
 		n = go_on(t, ret, e);
 	return n < 0 ? give_up(t, n, ret, e) : 0;

@@ -73,6 +73,20 @@ const struct driver_snapshot *local_replicated_snapshot_find(const struct local_
 	return NULL;
 }
 
+int local_replicated_snapshots_gone(const struct local_root *from, const struct driver_call *call,
+				    const char *active_id)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < call->n_snapshots; i++) {
+		_cleanup_object_ struct local_object o = LOCAL_OBJECT_INIT;
+
+		n += is(call->snapshots[i].share_instance_id, active_id) &&
+		     local_snapshot_find(from, &call->snapshots[i], &o, NULL) == -ENOENT;
+	}
+	return n;
+}
+
 int local_replicated_snapshot_place(const struct local_root *r, const struct driver_call *call,
 				    const struct driver_snapshot *s, const struct local_object *source, struct error *e)
 {

@@ -19,6 +19,10 @@ const struct driver_snapshot *local_replicated_snapshot_find(const struct local_
 							     const struct driver_call *call, const char *active_id,
 							     const char *id, struct local_object *ret_source,
 							     struct error *e);
+/* How many of the call's snapshots are gone from the active replica: more than before, and what was sent, or was what a
+ * difference is to, may have been among them. */
+int local_replicated_snapshots_gone(const struct local_root *from, const struct driver_call *call,
+				    const char *active_id);
 /* What stands in staging becomes the replica's instance. */
 int local_replicated_snapshot_place(const struct local_root *r, const struct driver_call *call,
 				    const struct driver_snapshot *s, const struct local_object *source,

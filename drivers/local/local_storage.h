@@ -28,6 +28,9 @@ struct local_replication {
 	/* All that is before the transfer itself, which is long work. The staging directory is there. `*ret_argv`:
 	 * the program, as in driver_work. 1: the replica has it all already. */
 	int (*prepare)(const struct local_transfer *t, char ***ret_argv, struct error *e);
+	/* Forgets what is kept at the active replica's root for replicas that are gone. `call` is as it began: one that
+	 * has waited for work does not know of the replicas that were made since. NULL: nothing is kept. */
+	void (*tidy)(const struct local_root *r, const struct driver_call *call);
 	/* The transfer came to its end: makes sure that it is whole, and keeps of it what the next one needs. What it
 	 * does not keep stays in staging. */
 	int (*keep)(const struct local_transfer *t, struct error *e);

@@ -15,7 +15,7 @@ enum { ARGUMENTS = 15 };
 struct job {
 	json_t *busy; /* the backend's, which may be gone before its work */
 	char *id;
-	int purpose;
+	int purpose, gone;
 };
 
 static void job_release(void *data)
@@ -122,13 +122,14 @@ void local_work_purge(const struct local_root *r, struct driver_result *ret)
 	ret->work->background = true;
 }
 
-struct driver_work *local_work_transfer(const struct local_root *r, const char *id, char **argv, int purpose,
+struct driver_work *local_work_transfer(const struct local_root *r, const char *id, char **argv, int purpose, int gone,
 					local_finish *finish)
 {
 	struct driver_work *w = xcalloc(1, sizeof *w);
 	struct job *j = new_job(r->b, id);
 
 	j->purpose = purpose;
+	j->gone = gone;
 	w->argv = argv;
 	w->finish = finish;
 	w->release = job_release;
@@ -144,6 +145,11 @@ const char *local_work_id(const void *data)
 int local_work_purpose(const void *data)
 {
 	return ((const struct job *)data)->purpose;
+}
+
+int local_work_gone(const void *data)
+{
+	return ((const struct job *)data)->gone;
 }
 
 int local_work_failed(const struct error *failure, struct error *e)

@@ -21,9 +21,11 @@ static const char conf[] = "stats_interval = 86400\nusage_interval = 0\nreplica_
 			   "btrfs \"a\" { root = \"@DIR@/a\"\n" DOMAIN "}\nbtrfs \"b\" { root = \"@DIR@/b\"\n" DOMAIN
 			   "}\nbtrfs \"c\" { root = \"@DIR@/c\"\n" DOMAIN "}\n";
 
-/* Says in DIR/transfers what it was asked and how it ended. With DIR/cut a part only arrives, and it fails. */
+/* Says in DIR/transfers what it was asked and how it ended. With DIR/cut a part only arrives, and it fails; with
+ * DIR/hold it waits, and with DIR/hold_share where it is not about a snapshot. */
 static const char recording[] =
 	"#!/bin/bash\necho \"$@\" >>@DIR@/transfers\n"
+	"case $2 in *.next/data) while [ -e @DIR@/hold_share ]; do sleep 0.01; done;; esac\n"
 	"if [ -e @DIR@/cut ]; then\n"
 	" p=(); [ \"$3\" = - ] || p=(-p \"$3\")\n"
 	" btrfs send -q \"${p[@]}\" \"$2\" 2>/dev/null | head -c 3000000 | btrfs receive -q \"$4\" 2>/dev/null\n"
@@ -638,6 +640,110 @@ START_TEST(snapshots_of_all)
 }
 END_TEST
 
+/* Until so many transfers of this kind have begun. */
+static void await_transfers(const struct fixture *f, const char *kind, int n)
+{
+	_cleanup_free_ char *count = xasprintf("grep -sc '%s' transfers; true", kind);
+
+	for (double until = now() + 60; number_of(f, count) < n; nap(0.01))
+		ck_assert_msg(now() < until, "there are no %d transfers of %s", n, kind);
+}
+
+static json_int_t ask(const struct fixture *f, struct client **ret, const char *method, json_t *params)
+{
+	*ret = client_new(f);
+	return client_send_request(*ret, method, params);
+}
+
+static void succeeds(struct client *c, json_int_t id)
+{
+	_cleanup_json_ json_t *reply = client_reply(c, id);
+
+	ck_assert_ptr_nonnull(json_object_get(reply, "result"));
+	client_free(c);
+}
+
+/* Snapshots are deleted while they come over, and while the difference to them does. */
+START_TEST(snapshots_go_meanwhile)
+{
+	struct fixture *f = start("snapshots_go_meanwhile");
+	_cleanup_free_ char *b = NULL;
+	struct client *c;
+	json_int_t id;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	in_dir(f, "head -c 3M /dev/urandom >a/s/data/big");
+	snapshot(f, "first");
+	snapshot(f, "second");
+	put(f, "hold", "");
+	id = ask(f, &c, "create_share_replica", jsonx_pack("{s:s,s:s}", "share", "s", "backend", "b"));
+	await_transfers(f, "snapshots/.*/data", 1);
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@first"));
+	unlink(fixture_path(f, "hold"));
+	succeeds(c, id);
+	expect(f, "b", "available", "in_sync");
+	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@second"));
+	expect_snapshot(f, "s@second", 1, "available");
+	snapshot(f, "third");
+	put(f, "a/s/data/f", "new");
+	b = id_on(f, "b");
+	sent(f, NULL);
+	put(f, "hold_share", "");
+	id = ask(f, &c, "update_share_replica", jsonx_pack("{s:s}", "replica", b));
+	await_transfers(f, "next/data", 1);
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@third"));
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@second"));
+	unlink(fixture_path(f, "hold_share"));
+	succeeds(c, id);
+	expect(f, "b", "available", "in_sync");
+	in_dir(f, "cmp a/s/data/big b/s/data/big");
+	has(f, "b/s/data/f", "new");
+	ck_assert_int_eq(subvolumes(f, "a"), 2);
+	ck_assert_int_eq(subvolumes(f, "b"), 2);
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
+/* A replica is made while another one is brought up to date, which does not know of it. */
+START_TEST(two_at_once)
+{
+	struct fixture *f = start("two_at_once");
+	_cleanup_free_ char *b = NULL;
+	struct client *updates, *creates;
+	json_int_t update_id, create_id;
+
+	if (!f)
+		return;
+	json_decref(create(f, "s"));
+	in_dir(f, "head -c 3M /dev/urandom >a/s/data/big");
+	replicate(f, "b");
+	b = id_on(f, "b");
+	snapshot(f, "first");
+	put(f, "a/s/data/f", "new");
+	sent(f, NULL);
+	put(f, "hold", "");
+	put(f, "hold_share", "");
+	update_id = ask(f, &updates, "update_share_replica", jsonx_pack("{s:s}", "replica", b));
+	await_transfers(f, "snapshots/.*/data", 1);
+	create_id = ask(f, &creates, "create_share_replica", jsonx_pack("{s:s,s:s}", "share", "s", "backend", "c"));
+	await_transfers(f, "snapshots/.*/data", 2);
+	unlink(fixture_path(f, "hold"));
+	await_transfers(f, "next/data", 2);
+	unlink(fixture_path(f, "hold_share"));
+	succeeds(updates, update_id);
+	succeeds(creates, create_id);
+	expect(f, "b", "available", "in_sync");
+	expect(f, "c", "available", "in_sync");
+	has(f, "b/s/data/f", "new");
+	has(f, "c/s/data/f", "new");
+	no_rest(f);
+	finish(f);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("replica_btrfs");
@@ -658,6 +764,8 @@ int main(void)
 	tcase_add_test(tc, what_does_not_come_over);
 	tcase_add_test(tc, an_adopted_share);
 	tcase_add_test(tc, snapshots_of_all);
+	tcase_add_test(tc, snapshots_go_meanwhile);
+	tcase_add_test(tc, two_at_once);
 	suite_add_tcase(s, tc);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

@@ -95,7 +95,7 @@ static int64_t sent(const struct report *r)
 static void fails_with(struct report r, int err, const char *message)
 {
 	ck_assert_ptr_null(r.result);
-	ck_assert_int_eq(r.e.err, err);
+	ck_assert_msg(r.e.err == err, "%d: %s", r.e.err, r.e.message);
 	ck_assert_msg(strstr(r.e.message, message) != NULL, "%s", r.e.message);
 	report_clear(&r);
 }
@@ -461,6 +461,38 @@ START_TEST(makes_nothing_where_nothing_differs)
 }
 END_TEST
 
+/* An `rsync` that finds that a file has become shorter while it read it: always, or where the target is empty yet. It
+ * may write in the target alone, and be where programs are. */
+static void short_reads(const char *when)
+{
+	write_text(in("rsync"),
+		   text("#!/bin/bash\nto=${!#}\n%s && exec /usr/bin/rsync-ssl \"$@\"\n"
+			"/usr/bin/rsync-ssl --exclude=/sub \"$@\"\n"
+			"echo 'rsync: [sender] read errors mapping \"/x\": No data available (61)' >&2\nexit 23\n",
+			when));
+	ck_assert_int_eq(chmod(in("rsync"), 0755), 0);
+}
+
+START_TEST(looks_again_at_what_shrinks)
+{
+	_cleanup_report_ struct report r = { 0 };
+
+	if (!mounted)
+		return;
+	tree_make();
+	short_reads("[ -e $to/one ]");
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	shell("mount --make-rprivate / && mount --bind /usr/bin/rsync /usr/bin/rsync-ssl && "
+	      "mount --bind '%s/rsync' /usr/bin/rsync",
+	      dir);
+	r = rsync("src", "to", "0");
+	ck_assert_int_gt(sent(&r), 2000000);
+	same_trees("src", "to");
+	short_reads("false");
+	fails_with(rsync("src", "to", "0"), EIO, "read errors mapping");
+}
+END_TEST
+
 /* Holes take no room, but long to read. */
 START_TEST(ends_rsync_with_itself)
 {
@@ -596,6 +628,7 @@ int main(void)
 	tcase_add_test(trees, copies_what_differs);
 	tcase_add_test(trees, links_what_is_the_same);
 	tcase_add_test(trees, makes_nothing_where_nothing_differs);
+	tcase_add_test(trees, looks_again_at_what_shrinks);
 	tcase_add_loop_test(trees, ends_rsync_with_itself, 0, 2);
 	tcase_add_test(trees, says_that_a_tree_does_not_fit);
 	tcase_add_test(trees, names_what_is_missing);
