@@ -156,14 +156,17 @@ START_TEST(the_daemon_dies)
 }
 END_TEST
 
-/* Nobody is the reaper of its tree then: children are found wherever they went. Those of others are let alone. */
+/* Nobody is the reaper of its tree then: children are found wherever they went. Those of others are let alone. The
+ * helper lets go of the output once it has said that the program runs; killed before, nothing would have run for who
+ * asked. */
 START_TEST(the_program_kills_its_helper)
 {
-	_cleanup_free_ char *script =
-		xasprintf("cd %s; echo $$ >pid; sleep 100 & echo $! >child; setsid sleep 100 & echo $! >session; "
-			  "(setsid sh -c 'trap \"\" TERM HUP; echo $$ >deep; sleep 100 & echo $! >deeper; wait' &); "
-			  "until [ -s deeper ]; do sleep 0.01; done; echo out; kill -9 $PPID; wait",
-			  dir);
+	_cleanup_free_ char *script = xasprintf(
+		"cd %s; echo $$ >pid; sleep 100 & echo $! >child; setsid sleep 100 & echo $! >session; "
+		"(setsid sh -c 'trap \"\" TERM HUP; echo $$ >deep; sleep 100 & echo $! >deeper; wait' &); "
+		"until [ -s deeper ] && [ \"$(readlink /proc/$PPID/fd/1)\" = /dev/null ]; do sleep 0.01; done; "
+		"echo out; kill -9 $PPID; wait",
+		dir);
 	static const char *const files[] = { "pid", "child", "session", "deep", "deeper" };
 	struct process_spec spec = spec_of(SHELL("exec sleep 100"));
 	_cleanup_process_ struct process *other = NULL;
