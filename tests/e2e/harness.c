@@ -233,8 +233,11 @@ static void check_sanitizers(const struct fixture *f)
 	static const char *const marks[] = { "AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
 					     "runtime error: " };
 
+	char *log = fixture_log(f);
+
 	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-		ck_assert_msg(!fixture_log_has(f, marks[i]), "the daemon's log holds a report: %s", marks[i]);
+		ck_assert_msg(!strstr(log, marks[i]), "the daemon's log holds a report: %s", marks[i]);
+	free(log);
 }
 
 /* ---- start and stop ---- */

@@ -38,6 +38,30 @@ json_t *list_all(const struct fixture *f, const char *method, const char *member
 	return all;
 }
 
+void each_call(struct client *c, struct cursor *from, void (*take)(void *data, const json_t *record), void *data)
+{
+	enum { PAGE = 100 };
+	_cleanup_json_ json_t *after = json_string(from->before);
+
+	do {
+		_cleanup_json_ json_t *page =
+			*json_string_value(after)
+				? client_call(c, "list_calls", "{s:i,s:O}", "limit", PAGE, "after", after)
+				: client_call(c, "list_calls", "{s:i}", "limit", PAGE);
+		size_t i;
+		json_t *record;
+
+		json_array_foreach(at(page, "calls"), i, record)
+			take(data, record);
+		json_decref(after);
+		after = json_incref(at(page, "next"));
+		if (json_is_string(after) && strncmp(json_string_value(after), "live", 4) != 0) {
+			memcpy(from->before, from->last, sizeof from->last);
+			snprintf(from->last, sizeof from->last, "%s", json_string_value(after));
+		}
+	} while (json_is_string(after));
+}
+
 /* ---- rest ---- */
 
 static void check_rest(const struct look *l, const json_t *objects, const char *member)

@@ -12,4 +12,12 @@ void check_disk(const struct fixture *f, const char *where);
 /* All entries of a list method, over its pages: new reference to an array. */
 json_t *list_all(const struct fixture *f, const char *method, const char *member);
 
+/* How far list_calls was read. */
+struct cursor {
+	char before[24], last[24];
+};
+
+/* Each call since the last time handed to `take`, those of the last page again: one that was under way is not shown. */
+void each_call(struct client *c, struct cursor *from, void (*take)(void *data, const json_t *record), void *data);
+
 #endif

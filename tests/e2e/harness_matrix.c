@@ -371,29 +371,6 @@ void check_record(const json_t *record, const json_t *want)
 	}
 }
 
-void each_call(struct client *c, struct cursor *from, void (*take)(void *data, const json_t *record), void *data)
-{
-	_cleanup_json_ json_t *after = json_string(from->before);
-
-	do {
-		_cleanup_json_ json_t *page =
-			*json_string_value(after)
-				? client_call(c, "list_calls", "{s:i,s:O}", "limit", 250, "after", after)
-				: client_call(c, "list_calls", "{s:i}", "limit", 250);
-		size_t i;
-		json_t *record;
-
-		json_array_foreach(at(page, "calls"), i, record)
-			take(data, record);
-		json_decref(after);
-		after = json_incref(at(page, "next"));
-		if (json_is_string(after) && strncmp(json_string_value(after), "live", 4) != 0) {
-			memcpy(from->before, from->last, sizeof from->last);
-			snprintf(from->last, sizeof from->last, "%s", json_string_value(after));
-		}
-	} while (json_is_string(after));
-}
-
 /* ---- a daemon ---- */
 
 void open_lane(struct lane *l, const char *conf)

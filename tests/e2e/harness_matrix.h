@@ -3,7 +3,7 @@
 #ifndef TESTS_E2E_HARNESS_MATRIX_H
 #define TESTS_E2E_HARNESS_MATRIX_H
 
-#include "tests/e2e/harness.h"
+#include "tests/e2e/harness_disk.h"
 #include "tests/e2e/harness_model.h"
 #include "tests/e2e/harness_recorder.h"
 
@@ -84,14 +84,6 @@ json_t *expected_record(const struct expected *x);
 void check_record(const json_t *record, const json_t *want);
 
 /* ---- a daemon ---- */
-
-/* How far list_calls was read. */
-struct cursor {
-	char before[24], last[24];
-};
-
-/* Each call since the last time handed to `take`, those of the last page again: one that was under way is not shown. */
-void each_call(struct client *c, struct cursor *from, void (*take)(void *data, const json_t *record), void *data);
 
 struct lane {
 	struct fixture *f;

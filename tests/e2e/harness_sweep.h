@@ -5,7 +5,7 @@
 #ifndef TESTS_E2E_HARNESS_SWEEP_H
 #define TESTS_E2E_HARNESS_SWEEP_H
 
-#include "tests/e2e/harness.h"
+#include "tests/e2e/harness_disk.h"
 
 struct sweep_row;
 
@@ -42,6 +42,7 @@ struct sweep {
 	unsigned try;
 	char share[32], other[32], request[32];
 	json_t *events; /* what the hook was told in this try */
+	struct cursor checked;
 	char where[160];
 };
 

@@ -24,12 +24,14 @@ static json_t *step(const json_t *j, const char *name)
 	return isdigit((unsigned char)*name) && !*end ? json_array_get(j, i) : NULL;
 }
 
+/* Check notes each assertion in a file; what is asked for this often has none that holds. */
 json_t *at(const json_t *j, const char *path)
 {
 	char copy[512], *save = NULL;
 	const json_t *here = j;
 
-	ck_assert_uint_lt(strlen(path), sizeof copy);
+	if (strlen(path) >= sizeof copy)
+		ck_abort_msg("a path of more than %zu bytes: %s", sizeof copy - 1, path);
 	strcpy(copy, path);
 	for (char *name = strtok_r(copy, ".", &save); name && here; name = strtok_r(NULL, ".", &save))
 		here = step(here, name);
@@ -69,12 +71,26 @@ long long int_at(const json_t *j, const char *path)
 
 /* ---- files and programs ---- */
 
+/* To the end; free it. */
+static char *read_all(FILE *f)
+{
+	char *text = NULL, data[8192];
+	size_t size = 0, n;
+	FILE *m = open_memstream(&text, &size);
+
+	ck_assert_ptr_nonnull(m);
+	while ((n = fread(data, 1, sizeof data, f)) > 0)
+		fwrite(data, 1, n, m);
+	fclose(m);
+	return text;
+}
+
 int shell(char **ret_out, const char *fmt, ...)
 {
 	char command[8192], *out = NULL;
-	size_t size = 0, n;
+	size_t n;
 	va_list ap;
-	FILE *p, *m;
+	FILE *p;
 	int status;
 
 	va_start(ap, fmt);
@@ -82,13 +98,9 @@ int shell(char **ret_out, const char *fmt, ...)
 	va_end(ap);
 	ck_assert_uint_lt(n, sizeof command);
 	p = popen(command, "re");
-	m = open_memstream(&out, &size);
 	ck_assert_ptr_nonnull(p);
-	ck_assert_ptr_nonnull(m);
-	for (int ch; (ch = getc(p)) != EOF;)
-		putc(ch, m);
+	out = read_all(p);
 	status = pclose(p);
-	fclose(m);
 	if (ret_out)
 		*ret_out = out;
 	else
@@ -107,17 +119,13 @@ void write_file(const char *path, const char *text)
 
 char *read_text(const char *path)
 {
-	FILE *f = fopen(path, "re"), *m;
-	char *text = NULL;
-	size_t size = 0;
+	FILE *f = fopen(path, "re");
+	char *text;
 
 	if (!f)
 		return NULL;
-	m = open_memstream(&text, &size);
-	for (int ch; (ch = getc(f)) != EOF;)
-		putc(ch, m);
+	text = read_all(f);
 	fclose(f);
-	fclose(m);
 	return text;
 }
 
