@@ -5,14 +5,12 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "drivers/btrfs/btrfs_volume.h"
-#include "drivers/receive_stream.h"
-#include "drivers/transfer_child.h"
+#include "drivers/receive_run.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 20, NAME_BYTES = 1024, TAKE_OVER_SECONDS = 20 };
+enum { NAME_BYTES = 1024, TAKE_OVER_SECONDS = 20 };
 
 static const char *const kind_dirs[] = { "shares", "snapshots" };
 static const char *const kind_words[] = { "share", "snapshot" };
@@ -229,73 +227,6 @@ int receive_tidy(const struct receive_place *p, struct error *e)
 
 /* ---- receiving ---- */
 
-static int write_all(int fd, const unsigned char *data, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, data, n);
-
-		if (done < 0 && errno != EINTR)
-			return -errno;
-		if (done > 0) {
-			data += done;
-			n -= (size_t)done;
-		}
-	}
-	return 0;
-}
-
-/* Until the stream's end, or until nobody takes more. */
-static int feed(int in, int to, struct transfer_child *child, struct error *e)
-{
-	_cleanup_free_ unsigned char *chunk = xmalloc(CHUNK);
-	struct receive_stream stream = { 0 };
-	ssize_t n;
-	int r = 0;
-
-	while ((n = read(in, chunk, CHUNK)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_errno(e, errno, "cannot read the stream");
-		receive_stream_feed(&stream, chunk, (size_t)n);
-		if ((r = write_all(to, chunk, (size_t)n)) < 0)
-			break;
-		transfer_child_listen(child);
-	}
-	/* It is ending, and says why. */
-	if (r == -EPIPE)
-		return 0;
-	if (r < 0)
-		return error_errno(e, -r, "cannot hand the stream to btrfs receive");
-	if (!receive_stream_is_whole(&stream))
-		return error_set(e, ERR_DRIVER_FAILED, EPIPE, "the stream broke off before its end");
-	return 0;
-}
-
-static int run_receive(const char *path, int in, struct error *e)
-{
-	const char *argv[] = { "btrfs", "receive", "-q", "-e", path, NULL };
-	struct transfer_spec spec = { argv, "btrfs receive", "btrfs-progs", -1, -1, -1, NULL, NULL };
-	_cleanup_child_ struct transfer_child child = TRANSFER_CHILD_INIT;
-	_cleanup_close_ int to = -1;
-	int ends[2], r;
-
-	if ((r = transfer_pipe(ends, e)) < 0)
-		return r;
-	spec.in = ends[0];
-	to = ends[1];
-	r = transfer_child_start(&spec, &child, e);
-	close(ends[0]);
-	if (r < 0 || (r = feed(in, to, &child, e)) < 0)
-		return r;
-	close(take_fd(to));
-	for (transfer_child_listen(&child); child.pid != 0; transfer_child_listen(&child))
-		poll((struct pollfd[]){ { .fd = child.pidfd, .events = POLLIN },
-					{ .fd = child.err, .events = POLLIN } },
-		     2, -1);
-	return transfer_child_is_good(&child) ? 0 : transfer_child_error(&child, e);
-}
-
 static int check_received(int place, struct error *e)
 {
 	_cleanup_close_ int data = path_open(place, "data", O_RDONLY | O_DIRECTORY, 0);
@@ -325,7 +256,7 @@ static int bring(const struct receive_place *p, const char *id, const char *name
 		return error_errno(e, -r, "cannot make %s", path);
 	if ((r = path_write_file(place, "name", name, strlen(name), 0600)) < 0)
 		return error_errno(e, -r, "cannot write the name of what is received");
-	if ((r = run_receive(path, in, e)) < 0)
+	if ((r = receive_run(path, in, e)) < 0)
 		return r;
 	return check_received(place, e);
 }

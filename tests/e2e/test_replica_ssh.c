@@ -455,6 +455,67 @@ END_TEST
 
 /* ---- who else comes ---- */
 
+/* A stream of somebody who has the key: a link out of the replica, and behind it a file is made, or gets another mode.
+ */
+static const char forged[] =
+	"import struct, sys\n"
+	"table = []\n"
+	"for n in range(256):\n"
+	"    for _ in range(8): n = n >> 1 ^ 0x82f63b78 if n & 1 else n >> 1\n"
+	"    table.append(n)\n"
+	"def crc(data):\n"
+	"    c = 0\n"
+	"    for b in data: c = table[(c ^ b) & 255] ^ c >> 8\n"
+	"    return c\n"
+	"def attr(kind, value): return struct.pack('<HH', kind, len(value)) + value\n"
+	"def command(kind, *attrs):\n"
+	"    body = b''.join(attrs)\n"
+	"    head = struct.pack('<IHI', len(body), kind, 0)\n"
+	"    return struct.pack('<IHI', len(body), kind, crc(head + body)) + body\n"
+	"def ino(n): return attr(3, struct.pack('<Q', n))\n"
+	"link, out = sys.argv[1].encode(), sys.stdout.buffer\n"
+	"out.write(b'btrfs-stream\\0' + struct.pack('<I', 1))\n"
+	"out.write(command(1, attr(15, b'data'), attr(1, bytes(range(16))), attr(2, struct.pack('<Q', 9))))\n"
+	"if link:\n"
+	"    out.write(command(8, attr(15, b'out'), ino(257), attr(17, link)))\n"
+	"    if sys.argv[2] == 'make': out.write(command(3, attr(15, b'out/evil'), ino(258)))\n"
+	"    else: out.write(command(18, attr(15, b'out/evil'), attr(5, struct.pack('<Q', 0o666))))\n"
+	"else: out.write(command(3, attr(15, b'good'), ino(257)))\n"
+	"out.write(command(21))\n";
+
+static int send_forged(const struct fixture *f, const char *link, const char *what)
+{
+	return shell(NULL,
+		     "cd %s && B=$(ls far/replicas) && python3 forged.py '%s' %s | ssh -F ssh_config root@" FAR
+		     " $B receive share $B n 2>said",
+		     f->dir, link, what);
+}
+
+/* Below DIR. */
+static void cannot_reach(const struct fixture *f, const char *place)
+{
+	const char *evil = fixture_path(f, "%s/evil", place);
+	struct stat st;
+
+	ck_assert_int_ne(send_forged(f, fixture_path(f, "%s", place), "make"), 0);
+	in_dir(f, "grep -q evil said");
+	ck_assert(!exists(evil));
+	write_file(evil, "");
+	ck_assert_int_eq(chmod(evil, 0600), 0);
+	ck_assert_int_ne(send_forged(f, fixture_path(f, "%s", place), "chmod"), 0);
+	ck_assert_int_eq(stat(evil, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0600);
+	unlink(evil);
+}
+
+static char *all_there(const struct fixture *f)
+{
+	char *list = NULL;
+
+	ck_assert_int_eq(shell(&list, "cd %s && find far -not -name '*.lock' -printf '%%p %%i\n' | sort", f->dir), 0);
+	return list;
+}
+
 START_TEST(what_the_key_may_do)
 {
 	static const char *const refused[] = {
@@ -467,7 +528,7 @@ START_TEST(what_the_key_may_do)
 		return;
 	create(f);
 	replicate(f, "far");
-	shell(&before, "cd %s && find far -printf '%%p %%i %%s\\n' | sort", f->dir);
+	before = all_there(f);
 	for (const char *const *one = refused; *one; one++) {
 		_cleanup_free_ char *said = NULL;
 		int status = shell(&said,
@@ -489,11 +550,14 @@ START_TEST(what_the_key_may_do)
 			       " $B receive share $B n 2>/dev/null",
 			       f->dir),
 			 0);
-	shell(&after, "cd %s && find far -not -name '*.lock' -printf '%%p %%i %%s\\n' | sort", f->dir);
-	in_dir(f, "rm -f far/replicas/*/receiving/*.lock");
-	ck_assert_uint_gt(strlen(before), 0);
-	ck_assert_int_eq(
-		shell(NULL, "cd %s && ! ls far/x 2>/dev/null && [ $(find far -name data | wc -l) = 1 ]", f->dir), 0);
+	put(f, "forged.py", forged);
+	cannot_reach(f, ".");
+	cannot_reach(f, "far");
+	ck_assert_int_eq(send_forged(f, "", "make"), 0);
+	in_dir(f, "B=$(ls far/replicas) && [ -e far/replicas/$B/shares/$B/data/good ] && ssh -F ssh_config root@" FAR
+		  " $B delete share $B");
+	after = all_there(f);
+	ck_assert_str_eq(before, after);
 	update(f, "far");
 	in_dir(f, "cmp a/s/data/big " HELD "/big");
 	finish(f);
