@@ -100,33 +100,48 @@ static char *hex(const unsigned char *uuid)
 	return s;
 }
 
-static void add_held(json_t *held, int dir, enum receive_kind kind, const char *id)
+/* NULL with `e` filled. */
+static DIR *open_list(const struct receive_place *p, int dir, struct error *e)
+{
+	int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = again < 0 ? NULL : fdopendir(again);
+
+	if (!d) {
+		error_errno(e, errno, "cannot read a directory in %s/%s", p->root, p->backend);
+		cleanup_close(&again);
+	}
+	return d;
+}
+
+static char *read_line(int place, const char *file)
+{
+	char *text;
+	size_t len;
+
+	return path_read_file(place, file, NAME_BYTES, &text, &len) < 0 ? xstrdup("") : text;
+}
+
+/* `replica`: only what is of it; NULL: all. */
+static void add_held(json_t *held, int dir, enum receive_kind kind, const char *id, const char *replica)
 {
 	_cleanup_close_ int place = path_open(dir, id, O_RDONLY | O_DIRECTORY, 0);
 	_cleanup_close_ int data = place < 0 ? -1 : path_open(place, "data", O_RDONLY | O_DIRECTORY, 0);
-	_cleanup_free_ char *uuid = NULL, *received = NULL, *name = NULL;
+	_cleanup_free_ char *uuid = NULL, *received = NULL, *name = NULL, *of = NULL;
 	struct btrfs_volume_info info;
-	size_t len;
 
 	if (data < 0 || btrfs_volume_look(data, id, &info, NULL) < 0 || !info.read_only)
 		return;
-	if (path_read_file(place, "name", NAME_BYTES, &name, &len) < 0)
-		name = xstrdup("");
+	of = kind == RECEIVE_SHARE ? xstrdup(id) : read_line(place, "of");
+	if (replica && strcmp(of, replica) != 0)
+		return;
+	name = read_line(place, "name");
 	uuid = hex(info.uuid);
 	received = hex(info.received);
 	json_array_append_new(held, jsonx_pack("{s:s,s:s,s:s,s:s,s:s}", "kind", kind_words[kind], "id", id, "name",
 					       name, "uuid", uuid, "received", received));
 }
 
-static bool is_asked(int n_ids, char **ids, const char *id)
-{
-	for (int i = 0; i < n_ids; i++)
-		if (strcmp(ids[i], id) == 0)
-			return true;
-	return n_ids == 0;
-}
-
-int receive_state(const struct receive_place *p, int n_ids, char **ids, json_t **ret, struct error *e)
+int receive_state(const struct receive_place *p, const char *replica, json_t **ret, struct error *e)
 {
 	_cleanup_json_ json_t *held = json_array();
 	const struct dirent *entry;
@@ -135,16 +150,13 @@ int receive_state(const struct receive_place *p, int n_ids, char **ids, json_t *
 	if (fstatvfs(p->fd, &vfs) < 0)
 		return error_errno(e, errno, "cannot ask %s for its space", p->root);
 	for (int kind = RECEIVE_SHARE; kind <= RECEIVE_SNAPSHOT; kind++) {
-		int again = openat(p->kinds[kind], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		_cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
+		_cleanup_closedir_ DIR *d = open_list(p, p->kinds[kind], e);
 
-		if (!d) {
-			cleanup_close(&again);
-			return error_errno(e, errno, "cannot read %s/%s/%s", p->root, p->backend, kind_dirs[kind]);
-		}
+		if (!d)
+			return -e->err;
 		while ((entry = readdir(d)))
-			if (*entry->d_name != '.' && is_asked(n_ids, ids, entry->d_name))
-				add_held(held, p->kinds[kind], (enum receive_kind)kind, entry->d_name);
+			if (*entry->d_name != '.')
+				add_held(held, p->kinds[kind], (enum receive_kind)kind, entry->d_name, replica);
 	}
 	*ret = jsonx_pack("{s:I,s:I,s:b,s:O}", "total_bytes", (json_int_t)vfs.f_blocks * (json_int_t)vfs.f_frsize,
 			  "free_bytes", (json_int_t)vfs.f_bavail * (json_int_t)vfs.f_frsize, "incremental",
@@ -195,22 +207,20 @@ static int remove_place(int dirfd, const char *id, struct error *e)
 				return r;
 			error_clear(e);
 		}
-	if ((unlinkat(place, "name", 0) < 0 && errno != ENOENT) || unlinkat(dirfd, id, AT_REMOVEDIR) < 0)
+	if ((unlinkat(place, "name", 0) < 0 && errno != ENOENT) || (unlinkat(place, "of", 0) < 0 && errno != ENOENT) ||
+	    unlinkat(dirfd, id, AT_REMOVEDIR) < 0)
 		return error_errno(e, errno, "cannot remove %s", id);
 	return 0;
 }
 
 int receive_tidy(const struct receive_place *p, struct error *e)
 {
-	int again = openat(p->receiving, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
+	_cleanup_closedir_ DIR *d = open_list(p, p->receiving, e);
 	const struct dirent *entry;
 	int r = 0;
 
-	if (!d) {
-		cleanup_close(&again);
-		return error_errno(e, errno, "cannot read %s/%s/receiving", p->root, p->backend);
-	}
+	if (!d)
+		return -e->err;
 	while (r == 0 && (entry = readdir(d))) {
 		_cleanup_free_ char *name = NULL;
 		_cleanup_close_ int locked = -1;
@@ -244,17 +254,18 @@ static int check_received(int place, struct error *e)
 	return btrfs_volume_flush_received(place, "data", e);
 }
 
-static int bring(const struct receive_place *p, const char *id, const char *name, int in, struct error *e)
+static int bring(const struct receive_place *p, const struct receive_object *o, int in, struct error *e)
 {
-	_cleanup_free_ char *path = xasprintf("%s/%s/receiving/%s", p->root, p->backend, id);
+	_cleanup_free_ char *path = xasprintf("%s/%s/receiving/%s", p->root, p->backend, o->id);
 	_cleanup_close_ int place = -1;
 	int r;
 
-	if ((r = remove_place(p->receiving, id, e)) < 0)
+	if ((r = remove_place(p->receiving, o->id, e)) < 0)
 		return r;
-	if ((r = open_dir(p->receiving, id, true, &place)) < 0)
+	if ((r = open_dir(p->receiving, o->id, true, &place)) < 0)
 		return error_errno(e, -r, "cannot make %s", path);
-	if ((r = path_write_file(place, "name", name, strlen(name), 0600)) < 0)
+	if ((r = path_write_file(place, "name", o->name, strlen(o->name), 0600)) < 0 ||
+	    (o->of && (r = path_write_file(place, "of", o->of, strlen(o->of), 0600)) < 0))
 		return error_errno(e, -r, "cannot write the name of what is received");
 	if ((r = receive_run(path, in, e)) < 0)
 		return r;
@@ -277,22 +288,21 @@ static int flush(const struct receive_place *p, struct error *e)
 	return r < 0 ? error_errno(e, -r, "cannot flush %s/%s", p->root, p->backend) : 0;
 }
 
-int receive_take(const struct receive_place *p, enum receive_kind kind, const char *id, const char *name, int in,
-		 struct error *e)
+int receive_take(const struct receive_place *p, const struct receive_object *o, int in, struct error *e)
 {
 	_cleanup_close_ int locked = -1;
-	int r = lock(p, id, true, &locked, e);
+	int r = lock(p, o->id, true, &locked, e);
 
 	if (r < 0)
 		return r;
-	r = bring(p, id, name, in, e);
-	if (r == 0 && (r = take_place(p, kind, id, e)) == 0)
+	r = bring(p, o, in, e);
+	if (r == 0 && (r = take_place(p, o->kind, o->id, e)) == 0)
 		r = flush(p, e);
-	(void)remove_place(p->receiving, id, NULL);
+	(void)remove_place(p->receiving, o->id, NULL);
 	return r;
 }
 
-int receive_delete(const struct receive_place *p, enum receive_kind kind, const char *id, struct error *e)
+static int delete_one(const struct receive_place *p, enum receive_kind kind, const char *id, struct error *e)
 {
 	_cleanup_free_ char *name = xasprintf("%s.lock", id);
 	_cleanup_close_ int locked = -1;
@@ -306,4 +316,33 @@ int receive_delete(const struct receive_place *p, enum receive_kind kind, const 
 		return r;
 	(void)unlinkat(p->receiving, name, 0);
 	return 0;
+}
+
+/* Those in `dir` that are of a replica. */
+static int delete_snapshots(const struct receive_place *p, int dir, const char *replica, struct error *e)
+{
+	_cleanup_closedir_ DIR *d = open_list(p, dir, e);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!d)
+		return -e->err;
+	while (r == 0 && (entry = readdir(d))) {
+		_cleanup_close_ int place =
+			strchr(entry->d_name, '.') ? -1 : path_open(dir, entry->d_name, O_RDONLY | O_DIRECTORY, 0);
+		_cleanup_free_ char *of = place < 0 ? NULL : read_line(place, "of");
+
+		if (of && strcmp(of, replica) == 0)
+			r = delete_one(p, RECEIVE_SNAPSHOT, entry->d_name, e);
+	}
+	return r;
+}
+
+int receive_delete(const struct receive_place *p, enum receive_kind kind, const char *id, struct error *e)
+{
+	int r = 0;
+
+	if (kind == RECEIVE_SHARE && (r = delete_snapshots(p, p->receiving, id, e)) == 0)
+		r = delete_snapshots(p, p->kinds[RECEIVE_SNAPSHOT], id, e);
+	return r < 0 ? r : delete_one(p, kind, id, e);
 }

@@ -6,8 +6,9 @@
  * What it is to do comes in SSH_ORIGINAL_COMMAND; nothing else that the other host says reaches a path or a program:
  *
  *   BACKEND make                            makes the place of a backend, and tidies it
- *   BACKEND state [ID ..]                   what is there, or what of these: a JSON line
- *   BACKEND receive share|snapshot ID NAME  takes a stream of btrfs send from standard input
+ *   BACKEND state [ID]                      what is there of all replicas, or of one: a JSON line
+ *   BACKEND receive share ID NAME           takes a stream of btrfs send from standard input
+ *   BACKEND receive snapshot ID NAME OF     the same; OF is the replica's ID
  *   BACKEND delete share|snapshot ID
  *
  * `sharesd-receive DIRECTORY list`, by hand, lists what is held for all backends. Exit status: 0, 1 with the reason on
@@ -26,7 +27,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NOT_THERE = 3, USAGE = 2 };
+enum { WORDS = 6, NOT_THERE = 3, USAGE = 2 };
 
 static bool is_plain(const char *s)
 {
@@ -36,23 +37,24 @@ static bool is_plain(const char *s)
 	return true;
 }
 
-/* As many words as there are; the caller frees the array. */
-static char **split(char *request, int *ret_n)
+static int split(char *request, char **words)
 {
-	char **words = xcalloc(strlen(request) / 2 + 1, sizeof *words), *next;
 	int n = 0;
+	char *next, *word;
 
-	for (char *word = strtok_r(request, " ", &next); word; word = strtok_r(NULL, " ", &next))
+	for (word = strtok_r(request, " ", &next); word; word = strtok_r(NULL, " ", &next)) {
+		if (n == WORDS)
+			return WORDS + 1;
 		words[n++] = word;
-	*ret_n = n;
-	return words;
+	}
+	return n;
 }
 
-static int print_state(const struct receive_place *p, int n_ids, char **ids, struct error *e)
+static int print_state(const struct receive_place *p, const char *replica, struct error *e)
 {
 	_cleanup_json_ json_t *state = NULL;
 	_cleanup_free_ char *text = NULL;
-	int r = receive_state(p, n_ids, ids, &state, e);
+	int r = receive_state(p, replica, &state, e);
 
 	if (r < 0)
 		return r;
@@ -68,10 +70,12 @@ static int serve(const struct receive_place *p, int n, char **words, struct erro
 
 	if (n == 2 && strcmp(words[1], "make") == 0)
 		return receive_tidy(p, e);
-	if (strcmp(words[1], "state") == 0)
-		return print_state(p, n - 2, words + 2, e);
-	if (n == 5 && about && strcmp(words[1], "receive") == 0 && is_plain(words[4]))
-		return receive_take(p, kind, words[3], words[4], STDIN_FILENO, e);
+	if (n <= 3 && strcmp(words[1], "state") == 0)
+		return print_state(p, n == 3 ? words[2] : NULL, e);
+	if (n == (snapshot ? 6 : 5) && about && strcmp(words[1], "receive") == 0 && is_plain(words[4]) &&
+	    (!snapshot || text_is_uuid(words[5])))
+		return receive_take(p, &(struct receive_object){ kind, words[3], words[4], snapshot ? words[5] : NULL },
+				    STDIN_FILENO, e);
 	if (n == 4 && about && strcmp(words[1], "delete") == 0)
 		return receive_delete(p, kind, words[3], e);
 	return error_set(e, ERR_DRIVER_FAILED, EINVAL,
@@ -87,7 +91,7 @@ static int list_place(const char *root, const char *backend, struct error *e)
 	int r = receive_open(root, backend, false, &p, e);
 
 	if (r == 0)
-		r = receive_state(&p, 0, NULL, &state, e);
+		r = receive_state(&p, NULL, &state, e);
 	receive_close(&p);
 	json_array_foreach(json_object_get(state, "held"), i, held) {
 		const char *kind = jsonx_str(held, "kind");
@@ -126,7 +130,7 @@ int main(int argc, char **argv)
 	const char *asked = getenv("SSH_ORIGINAL_COMMAND");
 	_cleanup_free_ char *request = asked ? xstrdup(asked) : NULL;
 	struct receive_place p = RECEIVE_PLACE_INIT;
-	_cleanup_free_ char **words = NULL;
+	char *words[WORDS];
 	int n, r;
 
 	mem_setup();
@@ -141,8 +145,8 @@ int main(int argc, char **argv)
 			"   or: the command of a key in sshd's authorized_keys, for the sharesd of another host\n");
 		return USAGE;
 	}
-	words = split(request, &n);
-	if (n < 2 || !text_is_uuid(words[0])) {
+	n = split(request, words);
+	if (n < 2 || n > WORDS || !text_is_uuid(words[0])) {
 		error_set(&e, ERR_DRIVER_FAILED, EINVAL, "this is not a request of sharesd's");
 		return failed(-EINVAL, &e);
 	}

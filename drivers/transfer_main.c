@@ -4,7 +4,7 @@
  *   sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL             btrfs send [-p PARENT] SNAPSHOT | btrfs receive DIR
  *   sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..
  *                                                                  btrfs send [-p PARENT] SNAPSHOT | PROGRAM ..
- *   sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID..         what another host holds of these
+ *   sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID           what another host holds of a replica
  * (drivers/btrfs_ssh/far.h) sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL rsync [--link-dest DIR]
  * SOURCE/ TARGET/
  *
@@ -96,19 +96,13 @@ static transfer_function *parse(int argc, char **argv, struct transfer *ret)
 		       : NULL;
 }
 
-static int ask(int n, char **args)
+static int ask(char **args)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 	struct far far = { .name = args[0], .id = args[1], .transport = args[2], .config = args[3] };
-	_cleanup_free_ char *request = xstrdup("state");
+	_cleanup_free_ char *request = xasprintf("state %s", args[4]);
 	json_t *state = NULL;
 
-	for (int i = 4; i < n; i++) {
-		char *longer = xasprintf("%s %s", request, args[i]);
-
-		free(request);
-		request = longer;
-	}
 	(void)far_ask(&far, request, &state, &e);
 	return report_end(state, &e);
 }
@@ -125,12 +119,12 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	/* What they say of failures is read. */
 	setenv("LC_ALL", "C.UTF-8", 1);
-	if (argc > 6 && strcmp(argv[1], "ask") == 0)
-		return ask(argc - 2, argv + 2);
+	if (argc == 7 && strcmp(argv[1], "ask") == 0)
+		return ask(argv + 2);
 	if (!f) {
 		fprintf(stderr, "usage: sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL\n"
 				"       sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..\n"
-				"       sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID..\n"
+				"       sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID\n"
 				"       sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL\n");
 		return 2;
 	}

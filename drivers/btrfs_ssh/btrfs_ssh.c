@@ -231,22 +231,18 @@ static struct driver_work *work_of(const struct task *t, const char *id, char **
 	return local_work_transfer(&none, id, argv, t->create | purpose, gone, purpose == ASK ? asked : sent);
 }
 
-/* `id`: what was sent before, or NULL. The answer is about the replica and its snapshots, and no others. */
+/* `id`: what was sent before, or NULL. */
 static struct driver_work *ask(const struct task *t, const char *id, int gone)
 {
 	const struct far *f = &t->b->far;
-	char **argv = xcalloc(t->call->n_snapshots + 9, sizeof *argv);
-	size_t n = 1;
+	char **argv = xcalloc(8, sizeof *argv);
 
-	argv[n++] = xstrdup("ask");
-	argv[n++] = xstrdup(f->name);
-	argv[n++] = xstrdup(f->id);
-	argv[n++] = xstrdup(f->transport);
-	argv[n++] = xstrdup(f->config);
-	argv[n++] = xstrdup(t->call->share->id);
-	for (size_t i = 0; i < t->call->n_snapshots; i++)
-		if (is(t->call->snapshots[i].share_instance_id, t->call->share->id))
-			argv[n++] = xstrdup(t->call->snapshots[i].id);
+	argv[1] = xstrdup("ask");
+	argv[2] = xstrdup(f->name);
+	argv[3] = xstrdup(f->id);
+	argv[4] = xstrdup(f->transport);
+	argv[5] = xstrdup(f->config);
+	argv[6] = xstrdup(t->call->share->id);
 	return work_of(t, id ? id : "", argv, ASK, gone);
 }
 
@@ -254,10 +250,10 @@ static struct driver_work *send(const struct task *t, const struct local_transfe
 				uint64_t bytes)
 {
 	enum { OWN = 5 };
-	const char *kind = x->snapshot ? "snapshot" : "share";
-	_cleanup_free_ char *request =
-		x->snapshot ? xasprintf("receive snapshot %s %s@%s", x->id, t->call->share->name, x->snapshot->name)
-			    : xasprintf("receive %s %s %s", kind, x->id, t->call->share->name);
+	_cleanup_free_ char *request = x->snapshot
+					       ? xasprintf("receive snapshot %s %s@%s %s", x->id, t->call->share->name,
+							   x->snapshot->name, t->call->share->id)
+					       : xasprintf("receive share %s %s", x->id, t->call->share->name);
 	char **argv = far_argv(&t->b->far, request, OWN);
 
 	argv[1] = xstrdup("btrfs-to");
@@ -350,6 +346,26 @@ static int failed(const struct error *failure, struct error *e)
 	return error_set(e, ERR_BACKEND_DOWN, ENOTCONN, "%s", failure->message);
 }
 
+static int delete_at(const struct backend *b, const char *kind, const char *id, struct error *e)
+{
+	_cleanup_free_ char *request = xasprintf("delete %s %s", kind, id);
+
+	return far_ask(&b->far, request, NULL, e);
+}
+
+/* What came over although the snapshot was deleted meanwhile. */
+static int drop_unknown(const struct task *t, struct error *e)
+{
+	json_t *held;
+	size_t i;
+	int n = 0;
+
+	json_array_foreach(json_object_get(t->state, "held"), i, held)
+		if (n == 0 && is(jsonx_str(held, "kind"), "snapshot") && !snapshot_of(t->call, jsonx_str(held, "id")))
+			n = delete_at(t->b, "snapshot", jsonx_str(held, "id"), e);
+	return n;
+}
+
 /* What was on its way, or was what a difference is to, was deleted: there is something else to send. */
 static bool goes_on(const struct task *t, const void *data, struct driver_result *ret, struct error *e)
 {
@@ -416,10 +432,17 @@ static int asked(void *backend, void *data, const struct driver_call *call, cons
 	if (!t.create && !*id && t.active && !t.active->path)
 		return stay(&t, ret);
 	n = task_open(&t, e);
+	if (n == 0 && !*id && (n = drop_unknown(&t, e)) == 0)
+		n = go_on(&t, ret, e);
+	else if (n == 0)
+		n = arrived(&t, id, ret, e);
 	if (n == 0)
-		n = *id ? arrived(&t, id, ret, e) : go_on(&t, ret, e);
-	if (n == 0 || goes_on(&t, data, ret, e))
 		return 0;
+	if (goes_on(&t, data, ret, e)) {
+		if (*id && !is(id, call->share->id))
+			(void)delete_at(t.b, "snapshot", id, NULL);
+		return 0;
+	}
 	abandon(&t, ret);
 	return n;
 }
@@ -449,21 +472,11 @@ static int update_replica_state(void *backend, const struct driver_call *call, s
 	return begin(backend, call, 0, ret);
 }
 
-static int delete_at(const struct backend *b, const char *kind, const char *id, struct error *e)
-{
-	_cleanup_free_ char *request = xasprintf("delete %s %s", kind, id);
-
-	return far_ask(&b->far, request, NULL, e);
-}
-
 static int delete_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	const struct backend *b = backend;
 	int n = delete_at(b, "share", call->share->id, e);
 
-	for (size_t i = 0; n == 0 && i < call->n_snapshots; i++)
-		if (is(call->snapshots[i].share_instance_id, call->share->id))
-			n = delete_at(b, "snapshot", call->snapshots[i].id, e);
 	for (size_t i = 0; n == 0 && i < call->n_shares; i++) {
 		_cleanup_peer_ struct local_peer peer = LOCAL_PEER_INIT;
 		const struct driver_share *s = &call->shares[i];

@@ -234,6 +234,24 @@ START_TEST(comes_over)
 }
 END_TEST
 
+static void await_file(const struct fixture *f, const char *name)
+{
+	for (double until = now() + 60; !exists(fixture_path(f, "%s", name)); nap(0.01))
+		ck_assert_msg(now() < until, "%s does not come", name);
+}
+
+/* A call whose stream stops on its way. */
+static struct client *hold(const struct fixture *f, const char *method, json_t *params, json_int_t *ret_id)
+{
+	struct client *c = client_new(f);
+
+	put(f, "hold", "");
+	*ret_id = client_send_request(c, method, params);
+	await_file(f, "reached");
+	unlink(fixture_path(f, "reached"));
+	return c;
+}
+
 static json_t *snapshot_on_far(const struct fixture *f, const char *ref)
 {
 	_cleanup_free_ char *replica = id_on(f, "far");
@@ -253,13 +271,27 @@ static json_t *snapshot_on_far(const struct fixture *f, const char *ref)
 START_TEST(snapshots)
 {
 	struct fixture *f = start("snapshots");
-	_cleanup_json_ json_t *first = NULL, *second = NULL;
+	_cleanup_json_ json_t *first = NULL, *second = NULL, *reply = NULL;
+	struct client *c;
+	json_int_t id;
 	bool whole;
 
 	if (!f)
 		return;
 	create(f);
-	replicate(f, "far");
+	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", "sun"));
+	/* One that goes while it comes over. */
+	c = hold(f, "create_share_replica", jsonx_pack("{s:s,s:s}", "share", "s", "backend", "far"), &id);
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@sun"));
+	unlink(fixture_path(f, "held"));
+	reply = client_reply(c, id);
+	client_free(c);
+	ck_assert_ptr_nonnull(json_object_get(reply, "result"));
+	expect(f, "far", "available", "in_sync");
+	ck_assert_int_eq(subvolumes(f, "far"), 1);
+	nothing_on_its_way(f);
+	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@sun"));
+	json_decref(call_error(f, "not_found", "get_snapshot", "{s:s}", "snapshot", "s@sun"));
 	put(f, "a/s/data/f", "monday");
 	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", "mon"));
 	put(f, "a/s/data/f", "tuesday");
@@ -294,24 +326,6 @@ START_TEST(snapshots)
 END_TEST
 
 /* ---- what is cut off ---- */
-
-static void await_file(const struct fixture *f, const char *name)
-{
-	for (double until = now() + 60; !exists(fixture_path(f, "%s", name)); nap(0.01))
-		ck_assert_msg(now() < until, "%s does not come", name);
-}
-
-/* A call whose stream stops on its way. */
-static struct client *hold(const struct fixture *f, const char *method, json_t *params, json_int_t *ret_id)
-{
-	struct client *c = client_new(f);
-
-	put(f, "hold", "");
-	*ret_id = client_send_request(c, method, params);
-	await_file(f, "reached");
-	unlink(fixture_path(f, "reached"));
-	return c;
-}
 
 static void end_connections(void)
 {
