@@ -93,7 +93,7 @@ COVERING := test_base_jsonx test_base_text test_conf test_conf_syntax test_conf_
             test_store_values test_hooks_exec test_hooks_coproc test_hooks_runner test_socket test_socket_calls
 TSAN     := O=$(O)/tsan $(SANITIZED) SANITIZE="-fsanitize=thread"
 
-.PHONY: help all deps demo demo-nfs test asan tsan fuzz test-upstream lint golden format bench bench-hooks bench-exports bench-replicas soak soak-hooks install install-built \
+.PHONY: help all deps demo demo-nfs test asan tsan fuzz test-upstream lint golden format bench bench-hooks bench-exports bench-replicas soak soak-hooks soak-replicas install install-built \
 	uninstall clean everything tidy fuzz-programs fuzz-coverage covering FORCE \
 	stage-plain stage-asan stage-tsan stage-fuzz stage-lint
 # Objects that only a chain of rules asks for are kept too.
@@ -189,6 +189,10 @@ soak-hooks: deps ## RUNS=10000 hook runs of mixed fates, and what is left of the
 	+@$(SUB) all $(SOAK)
 	@$(O)/tests/soak/fates $(O) $(RUNS)
 
+soak-replicas: deps ## T=600 seconds of calls about replicas, snapshots and share servers, with kills and cut connections (root)
+	+@$(SUB) all
+	@unshare -m --propagation private /usr/bin/python3 tests/soak/replicas.py $(O) $(if $(filter command% environment%,$(origin T)),$(T),600) $(or $(SEED),$$RANDOM)
+
 .PHONY: conformance
 conformance: deps ## DRIVER=name CONF=file [PLACE=program]: does a driver of your own do what a driver must? (root)
 	+@$(SUB) all $(CONFORM)
@@ -210,7 +214,7 @@ stage-lint:
 	+@$(SUB) $(MANUALS)
 	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint
 	@mandoc -T lint -W warning $(PAGES) || echo manual >>$(O)/lint
-	@pyflakes3 hooks/python hooks/python/sharesd-python tests/python tests/python/test_python tests/upstream/*.py tests/upstream/compare \
+	@pyflakes3 hooks/python hooks/python/sharesd-python tests/python tests/python/test_python tests/upstream/*.py tests/soak/replicas.py tests/upstream/compare \
 		hooks/examples/*.py || echo python >>$(O)/lint
 	+@$(SUB) -k $(ASAN) everything tidy || echo clang >>$(O)/lint
 	@[ ! -e $(O)/lint ] || { echo "lint found faults:" $$(cat $(O)/lint); exit 1; }

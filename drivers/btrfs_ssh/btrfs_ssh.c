@@ -136,7 +136,7 @@ static int list_objects(void *backend, const struct driver_call *call, struct dr
  * One step after another, each of them work, so that no other call waits for the other host: it is asked what it has,
  * gets what comes next, and is asked again. */
 
-enum purpose { TO_CREATE = 1, ASK = 2 };
+enum purpose { TO_CREATE = 1, ASK = 2, FIRST = 4 };
 
 /* One call, opened. */
 struct task {
@@ -228,11 +228,11 @@ static struct driver_work *work_of(const struct task *t, const char *id, char **
 
 	none.b = &t->b->local;
 	argv[0] = process_beside_helper("sharesd-transfer");
-	return local_work_transfer(&none, id, argv, t->create | purpose, gone, purpose == ASK ? asked : sent);
+	return local_work_transfer(&none, id, argv, t->create | purpose, gone, purpose & ASK ? asked : sent);
 }
 
-/* `id`: what was sent before, or NULL. */
-static struct driver_work *ask(const struct task *t, const char *id, int gone)
+/* `id`: what was sent before, or NULL. `first`: FIRST, or 0. */
+static struct driver_work *ask(const struct task *t, const char *id, int first, int gone)
 {
 	const struct far *f = &t->b->far;
 	char **argv = xcalloc(8, sizeof *argv);
@@ -243,7 +243,7 @@ static struct driver_work *ask(const struct task *t, const char *id, int gone)
 	argv[4] = xstrdup(f->transport);
 	argv[5] = xstrdup(f->config);
 	argv[6] = xstrdup(t->call->share->id);
-	return work_of(t, id ? id : "", argv, ASK, gone);
+	return work_of(t, id ? id : "", argv, ASK | first, gone);
 }
 
 static struct driver_work *send(const struct task *t, const struct local_transfer *x, char *path, char *parent,
@@ -338,12 +338,12 @@ static void abandon(struct task *t, struct driver_result *ret)
 	t->source.b.storage->purge(&t->source.r, ret);
 }
 
-/* Where the other host is gone, that is what failed. */
-static int failed(const struct error *failure, struct error *e)
+/* Where the other host is gone before anything was sent, nothing was changed. Later it is not known what is there. */
+static int failed(const struct error *failure, const void *data, struct error *e)
 {
-	if (failure->err != ENOTCONN)
-		return local_work_failed(failure, e);
-	return error_set(e, ERR_BACKEND_DOWN, ENOTCONN, "%s", failure->message);
+	if (failure->err == ENOTCONN && (local_work_purpose(data) & FIRST))
+		return error_set(e, ERR_BACKEND_DOWN, ENOTCONN, "%s", failure->message);
+	return local_work_failed(failure, e);
 }
 
 static int delete_at(const struct backend *b, const char *kind, const char *id, struct error *e)
@@ -373,7 +373,7 @@ static bool goes_on(const struct task *t, const void *data, struct driver_result
 		return false;
 	log_info("a snapshot was deleted while it was sent, and the rest goes on: %s", e->message);
 	error_clear(e);
-	ret->work = ask(t, NULL, 0);
+	ret->work = ask(t, NULL, 0, 0);
 	return true;
 }
 
@@ -386,10 +386,10 @@ static int sent(void *backend, void *data, const struct driver_call *call, const
 	if (!failure) {
 		log_info("%lld bytes of share \"%s\" went to %s", (long long)jsonx_int(output, "sent_bytes"),
 			 call->share->name, t.b->far.transport);
-		ret->work = ask(&t, local_work_id(data), local_work_gone(data));
+		ret->work = ask(&t, local_work_id(data), 0, local_work_gone(data));
 		return 0;
 	}
-	n = failed(failure, e);
+	n = failed(failure, data, e);
 	if (task_open(&t, NULL) < 0 || goes_on(&t, data, ret, e))
 		return ret->work ? 0 : n;
 	abandon(&t, ret);
@@ -422,7 +422,7 @@ static int asked(void *backend, void *data, const struct driver_call *call, cons
 
 	t.state = output;
 	if (failure) {
-		n = failed(failure, e);
+		n = failed(failure, data, e);
 		if (task_open(&t, NULL) == 0)
 			abandon(&t, ret);
 		return n;
@@ -455,7 +455,7 @@ static int begin(void *backend, const struct driver_call *call, int purpose, str
 
 	if (t.active && t.active->path && task_open(&t, NULL) == 0)
 		btrfs_replication.tidy(&t.source.r, call);
-	ret->work = ask(&t, NULL, 0);
+	ret->work = ask(&t, NULL, FIRST, 0);
 	return 0;
 }
 

@@ -28,9 +28,13 @@ static const char ssh_config[] = "IdentityFile %s/near\nIdentitiesOnly yes\nUser
 				 "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n"
 				 /* Tests make many connections. */
 				 "KexAlgorithms curve25519-sha256\n";
-/* The command of the key. With DIR/hold the next stream comes to a stop on its way, until DIR/held is taken away. */
+/* The command of the key. With DIR/mute it does not tell of a replica whose snapshots it has; with DIR/hold the next
+ * stream comes to a stop on its way, until DIR/held is taken away. */
 static const char command[] = "#!/bin/bash\n"
-			      "case $SSH_ORIGINAL_COMMAND in *' receive '*)\n"
+			      "case $SSH_ORIGINAL_COMMAND in\n"
+			      "*' state '*)\n"
+			      " [ -e @DIR@/mute ] && ls @DIR@/far/replicas/*/snapshots/*/name >&2 && exit 255;;\n"
+			      "*' receive '*)\n"
 			      " if mv @DIR@/hold @DIR@/held 2>/dev/null; then\n"
 			      "  { head -c 3000000; touch @DIR@/reached; while [ -e @DIR@/held ]; do sleep 0.01; done; "
 			      "cat; } | %s @DIR@/far/replicas\n"
@@ -170,7 +174,7 @@ static void nothing_on_its_way(const struct fixture *f)
 		  "[ -z \"$(ls a/.sharesd/staging a/.sharesd/trash | grep -v :$)\" ]");
 }
 
-/* Of the replica; "" before there is one. */
+/* The replica's data. */
 #define HELD "far/replicas/*/shares/*/data"
 
 START_TEST(comes_over)
@@ -280,6 +284,14 @@ START_TEST(snapshots)
 		return;
 	create(f);
 	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", "sun"));
+	/* The connection is lost after a part has come over. */
+	put(f, "mute", "");
+	json_decref(
+		call_error(f, "driver_failed", "create_share_replica", "{s:s,s:s}", "share", "s", "backend", "far"));
+	ck_assert_int_eq(subvolumes(f, "far"), 1);
+	drop(f, "far");
+	ck_assert_int_eq(subvolumes(f, "far"), 0);
+	unlink(fixture_path(f, "mute"));
 	/* One that goes while it comes over. */
 	c = hold(f, "create_share_replica", jsonx_pack("{s:s,s:s}", "share", "s", "backend", "far"), &id);
 	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@sun"));
@@ -306,8 +318,7 @@ START_TEST(snapshots)
 	second = snapshot_on_far(f, "s@tue");
 	ck_assert_str_eq(str_at(first, "status"), "available");
 	ck_assert_str_eq(str_at(second, "status"), "available");
-	in_dir(f, "[ \"$(cat far/replicas/*/snapshots/*/data/f | sort | tr '\\n' ' ')\" = 'monday' ] || "
-		  "[ \"$(for i in far/replicas/*/snapshots/*; do echo \"$(cat $i/name) $(cat $i/data/f)\"; done | "
+	in_dir(f, "[ \"$(for i in far/replicas/*/snapshots/*; do echo \"$(cat $i/name) $(cat $i/data/f)\"; done | "
 		  "sort | tr '\\n' ' ')\" = 's@mon monday s@tue tuesday ' ] && grep -q today " HELD "/f");
 	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@mon"));
 	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@mon"));
@@ -469,8 +480,7 @@ END_TEST
 
 /* ---- who else comes ---- */
 
-/* A stream of somebody who has the key: a link out of the replica, and behind it a file is made, or gets another mode.
- */
+/* A stream of who has the key: a link out of the replica, and behind it a file is made, or gets another mode. */
 static const char forged[] =
 	"import struct, sys\n"
 	"table = []\n"
