@@ -209,7 +209,7 @@ stage-tsan:
 	@TIMES=6 tests/run.sh run tsan $(RESULTS) $(O)/tsan $(or $(TSAN_TESTS),$(filter-out $(PLAIN),$(notdir $(E2E) $(UNIT))))
 stage-fuzz:
 	+@$(SUB) $(ASAN) fuzz-programs
-	@tests/run.sh fuzz $(RESULTS) $(O)/asan $(O)/fuzz $(T) $(notdir $(FUZZ))
+	@$(if $(OURS),FUZZ_SEED=1) tests/run.sh fuzz $(RESULTS) $(O)/asan $(O)/fuzz $(T) $(notdir $(FUZZ))
 stage-lint:
 	+@$(SUB) $(MANUALS)
 	@rm -f $(O)/lint; clang-format --dry-run -Werror $(FORMATTED) || echo format >>$(O)/lint

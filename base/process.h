@@ -49,6 +49,13 @@ const char *process_containment(void);
  * `e` saying what and where. `ret` is filled on 0 and freed by the caller. */
 int process_run(const struct process_spec *spec, struct process_result *ret, struct error *e);
 void process_result_clear(struct process_result *r);
+/* The same, waited for a while at a time; what it says meanwhile waits in its pipes. The spec and what it points at
+ * must live until the end. */
+struct process_run;
+int process_run_begin(const struct process_spec *spec, struct process_run **ret, struct error *e);
+bool process_run_wait(struct process_run *run, double seconds); /* is it over, or has to be? */
+/* Kills what runs, fills `ret` (may be NULL) and frees. NULL is fine. */
+void process_run_end(struct process_run *run, struct process_result *ret);
 /* "exit status 3", "signal 9 (Killed)", "no end within 5.0 s and killed", "more than 1 MiB of output and killed". Owned
  * by the caller. */
 char *process_result_text(const struct process_result *r, const struct process_spec *spec);

@@ -14,8 +14,7 @@
 #define ERRORS_KEPT ((size_t)4096)
 #define CHUNK       32768
 
-/* One run of process_run, on the stack of who called it. */
-struct run {
+struct process_run {
 	const struct process_spec *spec;
 	struct process *p;
 	double deadline;
@@ -25,7 +24,7 @@ struct run {
 	char errors[2 * ERRORS_KEPT + 1]; /* slides, so that the last ERRORS_KEPT are always in it */
 	size_t errors_len;
 	bool errors_cut;
-	bool timed_out, too_much;
+	bool timed_out, too_much, over;
 };
 
 /* A pipe that nobody reads raises SIGPIPE, which must reach neither the daemon nor a signal that waits already. */
@@ -48,7 +47,7 @@ static ssize_t write_quietly(int fd, const void *data, size_t len)
 	return n;
 }
 
-static void feed(struct run *run)
+static void feed(struct process_run *run)
 {
 	const struct process_spec *spec = run->spec;
 	ssize_t n;
@@ -67,7 +66,7 @@ static void feed(struct run *run)
 	process_close_stdin(run->p);
 }
 
-static void keep_output(struct run *run, const char *data, size_t len)
+static void keep_output(struct process_run *run, const char *data, size_t len)
 {
 	size_t room = run->spec->max_output - run->output_len;
 
@@ -83,7 +82,7 @@ static void keep_output(struct run *run, const char *data, size_t len)
 	run->output_len += len;
 }
 
-static void keep_errors(struct run *run, const char *data, size_t len)
+static void keep_errors(struct process_run *run, const char *data, size_t len)
 {
 	if (len > ERRORS_KEPT) {
 		data += len - ERRORS_KEPT;
@@ -101,7 +100,7 @@ static void keep_errors(struct run *run, const char *data, size_t len)
 }
 
 /* One read from `*fd`, which is closed at its end. False when there is nothing to read now. */
-static bool take(struct run *run, int *fd, void (*keep)(struct run *, const char *, size_t))
+static bool take(struct process_run *run, int *fd, void (*keep)(struct process_run *, const char *, size_t))
 {
 	char buffer[CHUNK];
 	ssize_t n;
@@ -116,8 +115,8 @@ static bool take(struct run *run, int *fd, void (*keep)(struct run *, const char
 	return n > 0;
 }
 
-/* False when it is over: all has ended, or has to. */
-static bool step(struct run *run)
+/* False when it is over: all has ended, or has to. Waits until the time given at most. */
+static bool step(struct process_run *run, double until)
 {
 	struct process *p = run->p;
 	struct pollfd fds[] = {
@@ -126,13 +125,13 @@ static bool step(struct run *run)
 		{ .fd = p->err, .events = POLLIN },
 		{ .fd = p->control, .events = POLLIN },
 	};
-	int ms = process_wait_ms(run->deadline);
+	int left = process_wait_ms(run->deadline), ms = process_wait_ms(until);
 
-	if (ms == 0) {
+	if (left == 0) {
 		run->timed_out = !p->ended;
 		return false;
 	}
-	if (poll(fds, 4, ms) <= 0)
+	if (poll(fds, 4, ms < left ? ms : left) <= 0)
 		return true;
 	if (fds[0].revents)
 		feed(run);
@@ -153,7 +152,7 @@ static bool step(struct run *run)
 
 /* What lies in the pipes when nobody is left to write. Bounded all the same: somebody is left where a helper was
  * killed, or where a process could not be. */
-static void drain(struct run *run)
+static void drain(struct process_run *run)
 {
 	double deadline = text_monotonic() + PROCESS_KILL_LIMIT;
 
@@ -163,7 +162,7 @@ static void drain(struct run *run)
 		continue;
 }
 
-static char *errors_text(struct run *run)
+static char *errors_text(struct process_run *run)
 {
 	size_t from = run->errors_len > ERRORS_KEPT ? run->errors_len - ERRORS_KEPT : 0;
 
@@ -180,7 +179,7 @@ static char *errors_text(struct run *run)
 	return xstrndup(run->errors + from, run->errors_len - from);
 }
 
-static void finish(struct run *run, struct process_result *ret)
+static void finish(struct process_run *run, struct process_result *ret)
 {
 	struct process_result result = { .timed_out = run->timed_out, .too_much = run->too_much };
 
@@ -188,7 +187,7 @@ static void finish(struct run *run, struct process_result *ret)
 	/* It had ended by itself when the limit came. */
 	if (result.exit_code >= 0)
 		result.timed_out = false;
-	result.output = run->output ? run->output : xstrdup("");
+	result.output = run->output ? take_ptr(run->output) : xstrdup("");
 	result.output_len = run->output_len;
 	result.output[result.output_len] = '\0';
 	result.errors = errors_text(run);
@@ -196,26 +195,61 @@ static void finish(struct run *run, struct process_result *ret)
 	*ret = result;
 }
 
-int process_run(const struct process_spec *spec, struct process_result *ret, struct error *e)
+int process_run_begin(const struct process_spec *spec, struct process_run **ret, struct error *e)
 {
-	struct process *p __attribute__((__cleanup__(process_freep))) = NULL;
-	struct run run = { .spec = spec };
+	struct process_run *run;
+	struct process *p;
+	double deadline;
 	int r;
 
 	if (!isfinite(spec->timeout) || spec->timeout <= 0)
 		return error_set(e, ERR_INTERNAL, EINVAL, "cannot run %s: its time limit is not a number above 0",
 				 spec->argv[0]);
-	run.deadline = text_monotonic() + spec->timeout;
-	r = process_start_until(spec, run.deadline, &p, e);
+	deadline = text_monotonic() + spec->timeout;
+	r = process_start_until(spec, deadline, &p, e);
 	if (r < 0)
 		return r;
-	run.p = p;
-	feed(&run);
-	while (step(&run))
+	run = xcalloc(1, sizeof *run);
+	run->spec = spec;
+	run->deadline = deadline;
+	run->p = p;
+	feed(run);
+	*ret = run;
+	return 0;
+}
+
+bool process_run_wait(struct process_run *run, double seconds)
+{
+	double until = text_monotonic() + seconds;
+
+	while (!run->over && !(run->over = !step(run, until)) && text_monotonic() < until)
 		continue;
-	process_kill(p);
-	drain(&run);
-	finish(&run, ret);
+	return run->over;
+}
+
+void process_run_end(struct process_run *run, struct process_result *ret)
+{
+	if (!run)
+		return;
+	process_kill(run->p);
+	drain(run);
+	if (ret)
+		finish(run, ret);
+	process_free(run->p);
+	free(run->output);
+	free(run);
+}
+
+int process_run(const struct process_spec *spec, struct process_result *ret, struct error *e)
+{
+	struct process_run *run;
+	int r = process_run_begin(spec, &run, e);
+
+	if (r < 0)
+		return r;
+	while (!process_run_wait(run, spec->timeout))
+		continue;
+	process_run_end(run, ret);
 	return 0;
 }
 

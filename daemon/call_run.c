@@ -573,23 +573,6 @@ static struct call *find_parked(struct engine *en, const char *id)
 	return NULL;
 }
 
-static int replay_outcome(struct call *c, const json_t *row)
-{
-	const json_t *outcome = jsonx_get(row, "outcome");
-	json_t *error = jsonx_get(outcome, "error");
-
-	c->replayed = true;
-	if (error) {
-		error_from_json(error, &c->err);
-		c->result = -EINVAL;
-	} else {
-		json_t *result = jsonx_get(outcome, "result");
-
-		c->answer = result ? json_incref(result) : NULL;
-	}
-	return 1;
-}
-
 static int refuse_replay(struct call *c, enum error_kind kind, const char *text)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
@@ -597,6 +580,26 @@ static int refuse_replay(struct call *c, enum error_kind kind, const char *text)
 	error_set(&e, kind, EEXIST, "%s", text);
 	error_add(&e, "param", json_string("request_id"));
 	set_error(c, &e, "check");
+	return 1;
+}
+
+static int replay_outcome(struct call *c, const json_t *row)
+{
+	const json_t *outcome = jsonx_get(row, "outcome");
+	json_t *error = jsonx_get(outcome, "error");
+
+	c->replayed = true;
+	if (error) {
+		if (error_from_json(error, &c->err) < 0)
+			return refuse_replay(c, ERR_INTERNAL,
+					     "the store holds no outcome of the call with this request_id that can be "
+					     "read: look what became of it, and take a new one");
+		c->result = -EINVAL;
+	} else {
+		json_t *result = jsonx_get(outcome, "result");
+
+		c->answer = result ? json_incref(result) : NULL;
+	}
 	return 1;
 }
 

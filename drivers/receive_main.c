@@ -5,7 +5,7 @@
  *
  * What it is to do comes in SSH_ORIGINAL_COMMAND; nothing else that the other host says reaches a path or a program:
  *
- *   BACKEND make                            makes the place of a backend, and tidies it
+ *   BACKEND make                            makes the place of a backend, and tidies it; answers as `state`
  *   BACKEND state [ID]                      what is there of all replicas, or of one: a JSON line
  *   BACKEND receive share ID NAME           takes a stream of btrfs send from standard input
  *   BACKEND receive snapshot ID NAME OF     the same; OF is the replica's ID
@@ -69,7 +69,7 @@ static int serve(const struct receive_place *p, int n, char **words, struct erro
 	bool about = n > 3 && (snapshot || strcmp(words[2], "share") == 0) && text_is_uuid(words[3]);
 
 	if (n == 2 && strcmp(words[1], "make") == 0)
-		return receive_tidy(p, e);
+		return receive_tidy(p, e) < 0 ? -EIO : print_state(p, NULL, e);
 	if (n <= 3 && strcmp(words[1], "state") == 0)
 		return print_state(p, n == 3 ? words[2] : NULL, e);
 	if (n == (snapshot ? 6 : 5) && about && strcmp(words[1], "receive") == 0 && is_plain(words[4]) &&

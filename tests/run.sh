@@ -11,7 +11,7 @@
 # program without that line, or with a bad exit status and no failed test, counts as one failed test. A test that prints
 # "SKIP name: reason" was skipped, which is a failure where $CI is set: there everything can be had. TIMES=N makes the
 # time limits of the tests N times as long. A fuzz target counts as one test; the inputs that it found lie in
-# KEEP/TARGET, those that made it fail in KEEP/failed.
+# KEEP/TARGET, those that made it fail in KEEP/failed. FUZZ_SEED=N has them go the same way each time.
 #
 # A program with an assertion that failed is run once more, alone: time limits are no match for every machine. One that
 # passes then is called unsteady, now and in the summary: look at it. Crashes and sanitizers' reports get no second try,
@@ -116,7 +116,7 @@ fuzz_one() { # OUTPUT TARGET BUILD KEEP SECONDS
 	local out=$1 name=${2#fuzz_} rc=0 found
 	[ ! -f "$here/fuzz/$name.dict" ] || set -- "$@" -dict="$here/fuzz/$name.dict"
 	mkdir -p "$4/$name" "$4/failed"
-	"$3/tests/fuzz/$2" -max_total_time="$5" -timeout=100 -rss_limit_mb=3000 -verbosity=1 \
+	"$3/tests/fuzz/$2" -max_total_time="$5" -timeout=100 -rss_limit_mb=3000 -verbosity=1 -seed="${FUZZ_SEED:-0}" \
 		-artifact_prefix="$4/failed/$name-" "${@:6}" "$4/$name" "$here/fuzz/seeds/$name" >"$out" 2>&1 </dev/null || rc=$?
 	found=$(sed -nE 's/^Done ([0-9]+) runs in ([0-9]+) .*/\1 runs in \2 s/p' "$out")
 	found="$found, $(sed -nE 's/^#[0-9]+.* cov: ([0-9]+) .* corp: ([0-9]+).*/\1 edges, \2 inputs/p' "$out" | tail -n 1)"

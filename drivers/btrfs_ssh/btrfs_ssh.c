@@ -9,7 +9,7 @@
 #include "base/process.h"
 #include "drivers/btrfs/btrfs.h"
 #include "drivers/btrfs/btrfs_replica.h"
-#include "drivers/btrfs_ssh/far.h"
+#include "drivers/btrfs_ssh/far_state.h"
 #include "drivers/local/local_peer.h"
 #include "drivers/local/local_replicated_snapshot.h"
 #include "drivers/local/local_snapshot.h"
@@ -22,6 +22,7 @@
 struct backend {
 	struct local_backend local; /* as much of it as reading the roots of others needs */
 	struct far far;
+	struct far_state *state;
 };
 
 static bool is(const char *word, const char *what)
@@ -29,9 +30,9 @@ static bool is(const char *word, const char *what)
 	return word && strcmp(word, what) == 0;
 }
 
-static int ask_state(const struct backend *b, json_t **ret, struct error *e)
+static int state_of(const struct backend *b, const struct driver_call *call, json_t **ret, struct error *e)
 {
-	return far_ask(&b->far, "state", ret, e);
+	return far_state_get(b->state, call->id, FAR_PATIENT, ret, e);
 }
 
 static json_t *location_of(const char *kind, const char *id)
@@ -41,28 +42,48 @@ static json_t *location_of(const char *kind, const char *id)
 
 /* ---- host ---- */
 
+/* What is asked again and again while the host is away must not hold up those who need it not. */
 static int do_setup(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
+	_cleanup_json_ json_t *state = NULL;
 	const struct backend *b = backend;
 
 	(void)ret;
-	return call->root_is_empty ? far_ask(&b->far, "make", NULL, e) : 0;
+	return call->root_is_empty ? far_state_get(b->state, call->id, FAR_MAKE, &state, e) : 0;
+}
+
+static int check_for_setup_error(void *backend, const struct driver_call *call, struct driver_result *ret,
+				 struct error *e)
+{
+	_cleanup_json_ json_t *state = NULL;
+	const struct backend *b = backend;
+
+	(void)ret;
+	return far_state_get(b->state, call->id, 0, &state, e);
 }
 
 static int check_backend(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	_cleanup_json_ json_t *state = NULL;
+	const struct backend *b = backend;
 
-	(void)call, (void)ret;
-	return ask_state(backend, &state, e);
+	(void)ret;
+	far_state_changed(b->state);
+	return state_of(b, call, &state, e);
 }
 
 static int get_share_stats(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	_cleanup_json_ json_t *state = NULL;
-	int n = ask_state(backend, &state, e);
+	const struct backend *b = backend;
+	int n = far_state_get(b->state, call->id, 0, &state, e);
 
-	(void)call;
+	/* The link is slow, or the host is gone: the next time tells. */
+	if (n == -EAGAIN && far_state_last(b->state)) {
+		error_clear(e);
+		state = json_incref(far_state_last(b->state));
+		n = 0;
+	}
 	if (n == 0)
 		ret->values = jsonx_pack("{s:O?,s:O?,s:b,s:[],s:b,s:b,s:b,s:b,s:b,s:b,s:s}", "total_bytes",
 					 json_object_get(state, "total_bytes"), "free_bytes",
@@ -76,7 +97,7 @@ static int ensure_shares(void *backend, const struct driver_call *call, struct d
 {
 	_cleanup_json_ json_t *state = NULL, *shares = json_object();
 	const struct backend *b = backend;
-	int n = ask_state(b, &state, e);
+	int n = state_of(b, call, &state, e);
 
 	for (size_t i = 0; n == 0 && i < call->n_shares; i++) {
 		const struct driver_share *s = &call->shares[i];
@@ -99,7 +120,7 @@ static int ensure_shares(void *backend, const struct driver_call *call, struct d
 static int get_share_status(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	_cleanup_json_ json_t *state = NULL;
-	int n = ask_state(backend, &state, e);
+	int n = state_of(backend, call, &state, e);
 	const json_t *held;
 
 	if (n < 0)
@@ -113,7 +134,7 @@ static int get_share_status(void *backend, const struct driver_call *call, struc
 static int list_objects(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
 {
 	_cleanup_json_ json_t *state = NULL, *objects = json_array();
-	int n = ask_state(backend, &state, e);
+	int n = state_of(backend, call, &state, e);
 	json_t *held;
 	size_t i;
 
@@ -350,6 +371,7 @@ static int delete_at(const struct backend *b, const char *kind, const char *id, 
 {
 	_cleanup_free_ char *request = xasprintf("delete %s %s", kind, id);
 
+	far_state_changed(b->state);
 	return far_ask(&b->far, request, NULL, e);
 }
 
@@ -383,6 +405,7 @@ static int sent(void *backend, void *data, const struct driver_call *call, const
 	_cleanup_task_ struct task t = task_of(backend, call, local_work_purpose(data));
 	int n;
 
+	far_state_changed(t.b->state);
 	if (!failure) {
 		log_info("%lld bytes of share \"%s\" went to %s", (long long)jsonx_int(output, "sent_bytes"),
 			 call->share->name, t.b->far.transport);
@@ -503,7 +526,13 @@ static int update_replicated_snapshot(void *backend, const struct driver_call *c
 			ret->values = jsonx_pack("{s:{s:{s:s}}}", "instances", id, "status", "deleted");
 		return n;
 	}
-	if ((n = ask_state(b, &state, e)) < 0)
+	n = far_state_get(b->state, call->id, 0, &state, e);
+	if (n == -EAGAIN) {
+		error_clear(e);
+		ret->values = jsonx_pack("{s:{}}", "instances");
+		return 0;
+	}
+	if (n < 0)
 		return n;
 	if (far_held(state, "snapshot", id)) {
 		ret->values = jsonx_pack("{s:{s:{s:s,s:o}}}", "instances", id, "status", "available",
@@ -541,6 +570,7 @@ static int create(const struct driver_setup *setup, void **ret_backend, struct e
 			       .id = b->local.id,
 			       .transport = xstrdup(transport),
 			       .config = xstrdup(settings_string(setup->settings, "ssh_config")) };
+	b->state = far_state_new(&b->far);
 	*ret_backend = b;
 	return 0;
 }
@@ -551,6 +581,7 @@ static void destroy(void *backend)
 
 	if (!b)
 		return;
+	far_state_free(b->state);
 	json_decref(b->local.busy);
 	free(b->local.name);
 	free(b->local.id);
@@ -584,7 +615,7 @@ const struct share_driver_ops btrfs_ssh_driver = {
 	.create = create,
 	.destroy = destroy,
 	.do_setup = do_setup,
-	.check_for_setup_error = check_backend,
+	.check_for_setup_error = check_for_setup_error,
 	.get_share_stats = get_share_stats,
 	.ensure_shares = ensure_shares,
 	.create_replica = create_replica,

@@ -91,26 +91,42 @@ static int failed(const struct far *f, const struct process_result *r, const str
 				 : "");
 }
 
-int far_ask(const struct far *f, const char *request, json_t **ret, struct error *e)
+struct process_spec far_spec(char **argv)
 {
-	char **argv = far_argv(f, request, 0);
-	struct process_spec spec = { .argv = (const char *const *)argv, .max_output = MAX_ANSWER, .timeout = SECONDS };
-	struct process_result r = { 0 };
-	int n = process_run(&spec, &r, e);
+	return (struct process_spec){ .argv = (const char *const *)argv, .max_output = MAX_ANSWER, .timeout = SECONDS };
+}
 
-	if (n == -ENOENT) {
-		error_clear(e);
-		n = error_set(e, ERR_BACKEND_DOWN, ENOENT,
-			      "backend \"%s\" needs the program ssh: install the package openssh-client", f->name);
-	} else if (n == 0 && r.exit_code != 0) {
-		n = failed(f, &r, &spec, e);
-	} else if (n == 0 && ret && !(*ret = json_loads(r.output, 0, NULL))) {
+/* Nothing was asked: `e` says why. */
+int far_not_asked(const struct far *f, struct error *e)
+{
+	if (e->err != ENOENT)
+		return -e->err;
+	error_clear(e);
+	return error_set(e, ERR_BACKEND_DOWN, ENOENT,
+			 "backend \"%s\" needs the program ssh: install the package openssh-client", f->name);
+}
+
+int far_answer(const struct far *f, struct process_result *r, const struct process_spec *spec, json_t **ret,
+	       struct error *e)
+{
+	int n = r->exit_code != 0 ? failed(f, r, spec, e) : 0;
+
+	if (n == 0 && ret && !(*ret = json_loads(r->output, 0, NULL)))
 		n = error_set(e, ERR_BACKEND_DOWN, EBADMSG,
 			      "backend \"%s\" at %s: what answers there is not sharesd-receive: make it the command of "
 			      "the key, see sharesd(8)",
 			      f->name, f->transport);
-	}
-	process_result_clear(&r);
+	process_result_clear(r);
+	return n;
+}
+
+int far_ask(const struct far *f, const char *request, json_t **ret, struct error *e)
+{
+	char **argv = far_argv(f, request, 0);
+	struct process_spec spec = far_spec(argv);
+	struct process_result r = { 0 };
+	int n = process_run(&spec, &r, e) < 0 ? far_not_asked(f, e) : far_answer(f, &r, &spec, ret, e);
+
 	far_argv_free(argv);
 	return n;
 }

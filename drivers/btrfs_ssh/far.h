@@ -6,6 +6,7 @@
 #include "drivers/btrfs/btrfs_volume.h"
 
 #include "base/error.h"
+#include "base/process.h"
 
 #include <jansson.h>
 
@@ -23,7 +24,14 @@ int far_check_transport(const char *transport, struct error *e);
 char **far_argv(const struct far *f, const char *request, size_t n);
 void far_argv_free(char **argv);
 
-/* `ret` may be NULL where no answer is expected. */
+/* How long it may take, and how much it may say. argv is what far_argv answered, and belongs to the caller. */
+struct process_spec far_spec(char **argv);
+/* ssh could not be started, `e` says why: now as a failure of the backend. */
+int far_not_asked(const struct far *f, struct error *e);
+/* What came of it; clears `r`. `ret` may be NULL where no answer is expected. */
+int far_answer(const struct far *f, struct process_result *r, const struct process_spec *spec, json_t **ret,
+	       struct error *e);
+/* Both, waiting for the end. */
 int far_ask(const struct far *f, const char *request, json_t **ret, struct error *e);
 
 /* What sharesd-receive has under an id, or NULL; borrowed from `state`, its answer to "state". */

@@ -122,6 +122,7 @@ static struct fixture *start(const char *test)
 	write_keys(f);
 	start_sshd(f);
 	fixture_start(f, NULL, (uid_t)-1);
+	wait_backend(f, "far", "up");
 	return f;
 }
 
@@ -256,26 +257,28 @@ static struct client *hold(const struct fixture *f, const char *method, json_t *
 	return c;
 }
 
-static json_t *snapshot_on_far(const struct fixture *f, const char *ref)
+/* Where the other host takes its time, the next update tells. */
+static void available_on_far(const struct fixture *f, const char *ref)
 {
 	_cleanup_free_ char *replica = id_on(f, "far");
-	json_t *instance = NULL, *found = NULL, *s;
-	size_t i;
+	bool found = false;
 
-	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", ref));
-	s = call(f, "get_snapshot", "{s:s}", "snapshot", ref);
-	json_array_foreach(at(s, "instances"), i, instance)
-		if (strcmp(str_at(instance, "instance_id"), replica) == 0)
-			found = json_incref(instance);
-	ck_assert_ptr_nonnull(found);
-	json_decref(s);
-	return found;
+	for (double until = now() + 60; !found; nap(0.05)) {
+		_cleanup_json_ json_t *s = call(f, "update_replicated_snapshot", "{s:s}", "snapshot", ref);
+		json_t *instance;
+		size_t i;
+
+		json_array_foreach(at(s, "instances"), i, instance)
+			found = found || (strcmp(str_at(instance, "instance_id"), replica) == 0 &&
+					  strcmp(str_at(instance, "status"), "available") == 0);
+		ck_assert_msg(now() < until, "%s does not come", ref);
+	}
 }
 
 START_TEST(snapshots)
 {
 	struct fixture *f = start("snapshots");
-	_cleanup_json_ json_t *first = NULL, *second = NULL, *reply = NULL;
+	_cleanup_json_ json_t *reply = NULL;
 	struct client *c;
 	json_int_t id;
 	bool whole;
@@ -314,10 +317,8 @@ START_TEST(snapshots)
 	/* Nothing goes over twice. */
 	ck_assert_int_lt(sent(f, &whole), MIB);
 	ck_assert(!whole);
-	first = snapshot_on_far(f, "s@mon");
-	second = snapshot_on_far(f, "s@tue");
-	ck_assert_str_eq(str_at(first, "status"), "available");
-	ck_assert_str_eq(str_at(second, "status"), "available");
+	available_on_far(f, "s@mon");
+	available_on_far(f, "s@tue");
 	in_dir(f, "[ \"$(for i in far/replicas/*/snapshots/*; do echo \"$(cat $i/name) $(cat $i/data/f)\"; done | "
 		  "sort | tr '\\n' ' ')\" = 's@mon monday s@tue tuesday ' ] && grep -q today " HELD "/f");
 	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@mon"));
@@ -338,11 +339,13 @@ END_TEST
 
 /* ---- what is cut off ---- */
 
+/* Until this side has heard of it. */
 static void end_connections(void)
 {
 	ck_assert_int_eq(lab_shell("for p in $(ps -eo pid,args | awk '/sshd: root@notty/ {print $1}'); do "
 				   "[ \"$(readlink /proc/$p/ns/net)\" != \"$(readlink /proc/%d/ns/net)\" ] || "
-				   "kill -9 $p; done",
+				   "kill -9 $p; done; until [ -z \"$(ss -Htn state established dst " FAR
+				   ")\" ]; do sleep 0.01; done",
 				   (int)far_host),
 			 0);
 }
@@ -395,6 +398,7 @@ START_TEST(what_is_cut_off)
 	fixture_kill(f);
 	client_free(c);
 	fixture_start(f, NULL, (uid_t)-1);
+	wait_backend(f, "far", "up");
 	sent(f, &whole);
 	update(f, "far");
 	ck_assert(exists(fixture_path(f, "held")));
@@ -419,10 +423,22 @@ END_TEST
 
 /* ---- the other host is away ---- */
 
+static void await_down(const struct fixture *f, const char *reason)
+{
+	for (double until = now() + 60;; nap(0.05)) {
+		_cleanup_json_ json_t *backend = call(f, "get_backend", "{s:s}", "backend", "far");
+		const char *said = str_at(backend, "status_reason");
+
+		if (strcmp(str_at(backend, "status"), "down") == 0 && said && strstr(said, reason))
+			return;
+		ck_assert_msg(now() < until, "the reason is %s", said);
+	}
+}
+
 START_TEST(when_it_cannot_be_reached)
 {
 	struct fixture *f = start("when_it_cannot_be_reached");
-	_cleanup_json_ json_t *e = NULL, *backend = NULL;
+	_cleanup_json_ json_t *e = NULL;
 	_cleanup_free_ char *far = NULL;
 	struct client *c;
 	json_int_t id;
@@ -446,9 +462,7 @@ START_TEST(when_it_cannot_be_reached)
 	put(f, "a/s/data/f", "new");
 	e = call_error(f, "backend_down", "update_share_replica", "{s:s}", "replica", far);
 	ck_assert_ptr_nonnull(strstr(str_at(e, "message"), FAR));
-	wait_backend(f, "far", "down");
-	backend = call(f, "get_backend", "{s:s}", "backend", "far");
-	ck_assert_ptr_nonnull(strstr(str_at(backend, "status_reason"), "ssh"));
+	await_down(f, "ssh");
 	/* The share itself has no trouble. */
 	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "s", "size_bytes", 80 * MIB));
 	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", "mon"));
@@ -467,13 +481,59 @@ START_TEST(when_it_cannot_be_reached)
 	in_dir(f, "mv far/replicas far/elsewhere && mkdir far/replicas");
 	fixture_spawn(f, NULL, (uid_t)-1);
 	fixture_wait_started(f);
-	wait_backend(f, "far", "down");
-	json_decref(backend);
-	backend = call(f, "get_backend", "{s:s}", "backend", "far");
-	ck_assert_ptr_nonnull(strstr(str_at(backend, "status_reason"), "is the right disk mounted"));
+	await_down(f, "is the right disk mounted");
 	in_dir(f, "[ -z \"$(ls far/replicas)\" ] && rmdir far/replicas && mv far/elsewhere far/replicas");
 	wait_backend(f, "far", "up");
 	update(f, "far");
+	finish(f);
+}
+END_TEST
+
+static const char slow[] = "%sProxyCommand bash -c 'sleep 2.2; exec 3<>/dev/tcp/" FAR "/22; cat <&3 & cat >&3'\n";
+
+static bool publishes(const struct fixture *f)
+{
+	struct client *c = client_new(f);
+	_cleanup_json_ json_t *reply =
+		client_request(c, "publish_service_capabilities", jsonx_pack("{s:s}", "backend", "far"));
+
+	client_free(c);
+	return json_object_get(reply, "result") != NULL;
+}
+
+/* What takes seconds there holds up nothing here, and does not take the backend down. */
+START_TEST(a_slow_link)
+{
+	struct fixture *f = start("a_slow_link");
+	_cleanup_free_ char *fast = NULL, *slowly = NULL;
+
+	if (!f)
+		return;
+	create(f);
+	fixture_stop(f);
+	fast = read_text(fixture_path(f, "ssh_config"));
+	slowly = xasprintf(slow, fast);
+	put(f, "ssh_config", slowly);
+	fixture_spawn(f, NULL, (uid_t)-1);
+	fixture_wait_started(f);
+	await_down(f, "no answer yet");
+	wait_backend(f, "far", "up");
+	for (int n = 0; n < 3; n++)
+		ck_assert(publishes(f));
+	replicate(f, "far");
+	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", "mon"));
+	update(f, "far");
+	available_on_far(f, "s@mon");
+	ck_assert(publishes(f));
+	/* It is seen all the same when the host is gone. */
+	link_is("down");
+	for (double until = now() + 60; publishes(f); nap(0.05))
+		ck_assert(now() < until);
+	await_down(f, "ssh");
+	link_is("up");
+	put(f, "ssh_config", fast);
+	wait_backend(f, "far", "up");
+	drop(f, "far");
 	finish(f);
 }
 END_TEST
@@ -602,6 +662,7 @@ int main(void)
 	tcase_add_test(tc, snapshots);
 	tcase_add_test(tc, what_is_cut_off);
 	tcase_add_test(tc, when_it_cannot_be_reached);
+	tcase_add_test(tc, a_slow_link);
 	tcase_add_test(tc, what_the_key_may_do);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
