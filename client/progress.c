@@ -45,7 +45,8 @@ static char *watched_name(const struct invocation *inv)
 
 static void watch(struct progress *p, const struct invocation *inv)
 {
-	const char *share = jsonx_str(inv->params, "share");
+	const char *share = jsonx_str(inv->params, "share"), *replica = jsonx_str(inv->params, "replica"),
+		   *at = replica ? strchr(replica, '@') : NULL;
 
 	switch (inv->command->watch) {
 	case WATCH_NONE:
@@ -59,9 +60,11 @@ static void watch(struct progress *p, const struct invocation *inv)
 		break;
 	case WATCH_REPLICA:
 		p->method = "list_replicas";
-		p->params = share ? jsonx_pack("{s:s}", "share", share) : jsonx_pack("{s:i}", "limit", 1000);
-		p->member = share ? "backend" : "id";
-		p->value = jsonx_str(inv->params, share ? "backend" : "replica");
+		p->params = share ? jsonx_pack("{s:s}", "share", share)
+			    : at  ? jsonx_pack("{s:s%}", "share", replica, (size_t)(at - replica))
+				  : jsonx_pack("{s:i}", "limit", 1000);
+		p->member = share || at ? "backend" : "id";
+		p->value = share ? jsonx_str(inv->params, "backend") : at ? at + 1 : replica;
 	}
 }
 

@@ -3,10 +3,10 @@
 # daemon, where it answers at once.
 
 _sharesctl_names() {
-	local group=$1 column=${2:-1}
+	local group=$1 name=${2:-'$1'}
 
 	timeout 2 sharesctl "${_sharesctl_socket[@]}" --timeout 1 "$group" list 2>/dev/null |
-		awk -v c="$column" 'NR > 1 && $c != "-" { print $c }'
+		awk "NR > 1 && (name = $name) != \"-\" { print name }"
 }
 
 # As the daemon describes itself: a list's name, or a method and its parameter.
@@ -20,9 +20,9 @@ _sharesctl_value() {
 	--snapshot | SNAPSHOT | SHARE@NAME) _sharesctl_names snapshot ;;
 	SHARE) _sharesctl_names share ;;
 	OBJECT) _sharesctl_names share; _sharesctl_names snapshot ;;
-	REPLICA) _sharesctl_names replica ;;
+	REPLICA) _sharesctl_names replica '$2 "@" $3' ;;
 	SERVER) _sharesctl_names server ;;
-	HOOK) _sharesctl_names hook 2 ;;
+	HOOK) _sharesctl_names hook '$2' ;;
 	METHOD) _sharesctl_choices methods ;;
 	--type) _sharesctl_choices events; _sharesctl_choices events | sed 's/[.].*/.*/' | uniq ;;
 	--proto) _sharesctl_choices create_share_instance share_proto ;;

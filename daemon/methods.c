@@ -46,7 +46,7 @@ static const char *const statuses[] = { "available",       "error",           "e
 #define P_BACKEND(req) P("backend", PARAM_STRING, req, MAX_LEN(255), .help = "name of a backend")
 #define P_SHARE        P("share", PARAM_REF, true, .help = "id or name of the share")
 #define P_SNAPSHOT     P("snapshot", PARAM_REF, true, .help = "id of the snapshot, or share@snapshot")
-#define P_REPLICA      P("replica", PARAM_REF, true, .help = "id of a replica")
+#define P_REPLICA      P("replica", PARAM_REF, true, .help = "SHARE@BACKEND, or the id of a replica")
 #define P_METADATA     P("metadata", PARAM_METADATA, false, .fallback = "{}", .help = "texts of the caller's own")
 #define P_FORCE                                                                                                        \
 	P("force", PARAM_BOOL, false, .fallback = "false",                                                             \

@@ -4,6 +4,7 @@
 #include "base/jsonx.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "daemon/access.h"
 #include "daemon/call_run.h"
 #include "daemon/methods.h"
@@ -35,9 +36,31 @@ static int no_replica(struct error *e, const char *ref)
 	return -ENOENT;
 }
 
+/* SHARE@BACKEND */
+static int find_named(struct engine *en, const char *ref, json_t **ret_row, struct error *e)
+{
+	const char *at = strchr(ref, '@');
+	_cleanup_free_ char *share_ref = at ? xstrndup(ref, (size_t)(at - ref)) : NULL;
+	_cleanup_json_ json_t *share = NULL, *rows = NULL;
+	json_t *row;
+	size_t i;
+	int r = at ? store_get(en->st, STORE_SHARES, text_is_uuid(share_ref) ? "id" : "name", share_ref, &share, e)
+		   : -ENOENT;
+
+	if (r < 0 || (r = replica_rows(en, jsonx_str(share, "id"), &rows, e)) < 0)
+		return r;
+	json_array_foreach(rows, i, row)
+		if (strcmp(jsonx_str(row, "backend"), at + 1) == 0) {
+			*ret_row = json_incref(row);
+			return 0;
+		}
+	return -ENOENT;
+}
+
 int resolve_replica(struct engine *en, struct call *c, const char *ref, struct error *e)
 {
-	int r = store_get(en->st, STORE_INSTANCES, "id", ref, &c->instance, e);
+	int r = text_is_uuid(ref) ? store_get(en->st, STORE_INSTANCES, "id", ref, &c->instance, e)
+				  : find_named(en, ref, &c->instance, e);
 
 	if (r == -ENOENT || (r == 0 && !jsonx_get(c->instance, "replica_state")))
 		return no_replica(e, ref);
@@ -47,7 +70,7 @@ int resolve_replica(struct engine *en, struct call *c, const char *ref, struct e
 	free(c->object_kind);
 	free(c->object_id);
 	c->object_kind = xstrdup("share_replica");
-	c->object_id = xstrdup(ref);
+	c->object_id = xstrdup(jsonx_str(c->instance, "id"));
 	c->backend = backend_find(en, jsonx_str(c->instance, "backend"));
 	if (!c->backend)
 		return error_set(e, ERR_BACKEND_DOWN, ENODEV,

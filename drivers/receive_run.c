@@ -69,16 +69,15 @@ static int feed(int in, int to, struct transfer_child *child, struct error *e)
 /* The root of the mount that a path lies in, where the program looks for what a difference is to. */
 static char *mount_of(const char *path)
 {
-	char *root = xstrdup(path), *slash;
+	char *root = xstrdup(path);
 	struct statx st;
 
-	while ((slash = strrchr(root, '/')) && slash > root) {
-		if (statx(AT_FDCWD, root, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
-		    (st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-			return root;
-		*slash = '\0';
+	while (root[1] && (statx(AT_FDCWD, root, AT_SYMLINK_NOFOLLOW, 0, &st) < 0 ||
+			   !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))) {
+		char *slash = strrchr(root, '/');
+
+		slash[slash == root ? 1 : 0] = '\0';
 	}
-	root[1] = '\0';
 	return root;
 }
 

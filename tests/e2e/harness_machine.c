@@ -135,8 +135,10 @@ static _Noreturn void become_nspawn(const struct machine *m)
 	dup2(out, STDERR_FILENO);
 	snprintf(pool, sizeof pool, "--bind=%s/pool:/pool", m->dir);
 	setsid();
-	/* A server of NFS opens files by their handles. */
-	execlp("systemd-nspawn", "systemd-nspawn", "-q", "-D", m->root, pool, "--system-call-filter=open_by_handle_at",
+	/* A server of NFS opens files by their handles, and transfers are confined. */
+	execlp("systemd-nspawn", "systemd-nspawn", "-q", "-D", m->root, pool,
+	       "--system-call-filter=open_by_handle_at landlock_create_ruleset landlock_add_rule "
+	       "landlock_restrict_self",
 	       "--register=no", "--keep-unit", "--private-network", "--link-journal=no", "--console=pipe", "-b", "--",
 	       "--unit=test.target", (char *)NULL);
 	_exit(127);

@@ -106,9 +106,9 @@ START_TEST(a_life)
 	b = id_on(f, "s", "b");
 	/* Of the active one nothing is changed. */
 	json_decref(call(f, "update_share_replica", "{s:s}", "replica", a));
-	json_decref(call(f, "promote_share_replica", "{s:s}", "replica", a));
+	json_decref(call(f, "promote_share_replica", "{s:s}", "replica", "s@a"));
 	json_decref(call(f, "update_share_replica", "{s:s}", "replica", b));
-	s = call(f, "promote_share_replica", "{s:s}", "replica", b);
+	s = call(f, "promote_share_replica", "{s:s}", "replica", "s@b");
 	ck_assert_str_eq(str_at(s, "backend"), "b");
 	ck_assert_str_eq(str_at(s, "status"), "available");
 	ck_assert_str_eq(str_at(s, "export_locations.0.path"), "/sim/b/s");
@@ -174,6 +174,8 @@ START_TEST(what_is_refused)
 	b = id_on(f, "s", "b");
 	json_decref(call_error(f, "invalid_state", "unmanage_share", "{s:s}", "share", "s"));
 	json_decref(call_error(f, "not_found", "update_share_replica", "{s:s}", "replica", "s"));
+	json_decref(call_error(f, "not_found", "update_share_replica", "{s:s}", "replica", "s@small"));
+	json_decref(call_error(f, "not_found", "update_share_replica", "{s:s}", "replica", "none@b"));
 	json_decref(call_error(f, "not_found", "promote_share_replica", "{s:s}", "replica",
 			       "5b1f8c1e-6a52-4e0c-9a77-0d3c1f2b8a01"));
 	/* What is not replicated has no replicas. */

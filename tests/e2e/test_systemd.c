@@ -730,6 +730,42 @@ START_TEST(share_servers_of_the_service)
 }
 END_TEST
 
+#define SENT                                                                                                           \
+	"btrfs \"pool\" { root = \"/pool/near\" quota = \"off\" replication_domain = \"d\" }\n"                        \
+	"btrfs_ssh \"second\" { replication_domain = \"d\" replication_type = \"dr\" "                                 \
+	"replica_transport = \"ssh://root@127.0.0.1:2222\" }\n"
+
+/* The daemon's own key, where sharesd(8) has it, and no more rights than the profile gives. */
+START_TEST(replicas_on_another_host)
+{
+	if (!machine_is_there(m, "replicas_on_another_host"))
+		return;
+	start_anew(MEDIA);
+	run("mkdir /pool/near /pool/far /run/sshd && mkdir -m 700 -p /root/.ssh && cd /root/.ssh && rm -f * && "
+	    "ssh-keygen -q -t ed25519 -N '' -f id_ed25519 && ssh-keygen -q -t ed25519 -N '' -f /etc/far_key && "
+	    "echo \"[127.0.0.1]:2222 $(cut -d ' ' -f 1,2 /etc/far_key.pub)\" >known_hosts && "
+	    "echo \"restrict,command=\\\"/usr/libexec/sharesd/sharesd-receive /pool/far\\\" $(cat id_ed25519.pub)\" "
+	    ">authorized_keys && printf 'ListenAddress 127.0.0.1\\nPort 2222\\nHostKey /etc/far_key\\nUsePAM no\\n"
+	    "PermitRootLogin forced-commands-only\\n' >/etc/far_sshd && systemd-run -q --unit far-sshd "
+	    "/usr/sbin/sshd -D -f /etc/far_sshd");
+	write_file(machine_path(m, CONF_FILE), SENT);
+	ck_assert_int_ne(machine_try(m, NULL, "systemctl reload sharesd"), 0);
+	machine_wait(m, "journalctl --sync; journalctl -u sharesd -n 20 | grep -q 'drop-in mount'");
+	link_profile("mount");
+	machine_wait(m, "sharesctl backend list --json | jq -e 'all(.backends[]; .status == \"up\")'");
+	run("sharesctl share create photos --backend pool --size 10MiB && echo one >/pool/near/photos/data/f && "
+	    "sharesctl replica create photos --backend second");
+	expect("cat /pool/far/*/shares/*/data/f", "one");
+	run("echo two >/pool/near/photos/data/f && systemctl restart sharesd");
+	machine_wait(m, "sharesctl backend list --json | jq -e 'all(.backends[]; .status == \"up\")'");
+	run("sharesctl replica update photos@second");
+	expect("cat /pool/far/*/shares/*/data/f", "two");
+	run("sharesctl replica delete photos@second && sharesctl share delete photos");
+	expect("ls /pool/far/*/shares", "");
+	run("systemctl stop sharesd far-sshd; rm -r /root/.ssh /pool/near /pool/far");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("systemd");
@@ -752,6 +788,7 @@ int main(void)
 	tcase_add_test(t, profiles_give_more);
 	tcase_add_test(t, servers_outlive_the_service);
 	tcase_add_test(t, share_servers_of_the_service);
+	tcase_add_test(t, replicas_on_another_host);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
