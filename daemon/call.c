@@ -157,6 +157,12 @@ void call_free(struct call *c)
 	free(c);
 }
 
+/* What the store tells of a call that goes on after a crash is whose it is. */
+static bool has_gid(const struct call *c)
+{
+	return c->who.known && c->who.gid != (gid_t)-1;
+}
+
 json_t *call_context_json(const struct call *c)
 {
 	json_t *j = jsonx_pack("{s:s,s:o,s:o,s:s}", "call_id", c->id, "parent_call_id",
@@ -165,7 +171,7 @@ json_t *call_context_json(const struct call *c)
 
 	json_object_set_new(j, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
 	json_object_set_new(j, "user", jsonx_string(c->who.user));
-	json_object_set_new(j, "gid", c->who.known ? json_integer(c->who.gid) : json_null());
+	json_object_set_new(j, "gid", has_gid(c) ? json_integer(c->who.gid) : json_null());
 	json_object_set_new(j, "groups", c->who.groups ? json_incref(c->who.groups) : json_array());
 	json_object_set_new(j, "pid", c->who.known && c->who.pid ? json_integer(c->who.pid) : json_null());
 	return j;
@@ -179,7 +185,7 @@ json_t *call_shown_json(const struct call *c)
 
 	json_object_set_new(o, "parent_call_id", jsonx_string(*c->parent ? c->parent : NULL));
 	json_object_set_new(o, "uid", c->who.known ? json_integer(c->who.uid) : json_null());
-	json_object_set_new(o, "gid", c->who.known ? json_integer(c->who.gid) : json_null());
+	json_object_set_new(o, "gid", has_gid(c) ? json_integer(c->who.gid) : json_null());
 	json_object_set_new(o, "pid", c->who.known && c->who.pid ? json_integer(c->who.pid) : json_null());
 	json_object_set_new(o, "backend",
 			    jsonx_string(c->backend ? c->backend->name : jsonx_str(c->params, "backend")));

@@ -124,6 +124,14 @@ static int find_existing(struct engine *en, struct call *c, const char *backend,
 	return -EEXIST;
 }
 
+static json_t *create_args(const struct call *c, const char *id)
+{
+	json_t *args = replica_args(c);
+
+	json_object_set_new(args, "id", json_string(id));
+	return args;
+}
+
 static int make_row(struct engine *en, struct call *c, struct error *e)
 {
 	char id[37], now[32];
@@ -140,9 +148,7 @@ static int make_row(struct engine *en, struct call *c, struct error *e)
 	free(c->object_id);
 	c->object_kind = xstrdup("share_replica");
 	c->object_id = xstrdup(id);
-	c->args = json_copy(c->params);
-	json_object_set_new(c->args, "id", json_string(id));
-	json_object_set(c->args, "share", json_object_get(c->share, "id"));
+	c->args = create_args(c, id);
 	return number_export(en, c->backend, c->share, row, e);
 }
 
@@ -328,7 +334,22 @@ static int create_recover(struct engine *en, struct call *c, struct error *e)
 	if ((r = replica_whole_input(en, c, &in, e)) < 0)
 		return r;
 	r = recover_invoke(en, c, "delete_replica", in, &gone, e);
+	c->args = create_args(c, jsonx_str(c->instance, "id"));
 	return r < 0 ? r : 0;
+}
+
+/* The source may come up later, or another replica is it by now; and somebody may delete what waits for it. */
+static int create_goes_on(struct engine *en, const struct call *c)
+{
+	_cleanup_json_ json_t *active = NULL, *row = NULL;
+	const struct backend *from;
+
+	if (store_get(en->st, STORE_INSTANCES, "id", jsonx_str(c->instance, "id"), &row, NULL) < 0 ||
+	    strcmp(jsonx_str(row, "status"), "creating") != 0 ||
+	    object_instance_of(en->st, jsonx_str(c->share, "id"), &active, NULL) < 0)
+		return -ENOENT;
+	from = backend_find(en, jsonx_str(active, "backend"));
+	return from && from->status == BACKEND_UP ? 1 : 0;
 }
 
 const struct call_ops ops_create_replica = {
@@ -341,6 +362,7 @@ const struct call_ops ops_create_replica = {
 	.amend = amend_share,
 	.answer = answer_share,
 	.recover = create_recover,
+	.goes_on = create_goes_on,
 	.undo = create_undo,
 };
 
@@ -394,8 +416,9 @@ static int need_deletable(struct engine *en, const struct call *c, struct error 
 		error_add(e, "object", json_string(jsonx_str(c->instance, "id")));
 		return -EBUSY;
 	}
+	/* One that is creating and quiet waits, after a restart, for its source. */
 	if (!forced_on_absent(c) &&
-	    (r = need_share_status(en, c, WORDS("available", "error", "error_deleting"), e)) < 0)
+	    (r = need_share_status(en, c, WORDS("available", "creating", "error", "error_deleting"), e)) < 0)
 		return r;
 	return need_snapshots_elsewhere(en, c, e);
 }

@@ -752,6 +752,21 @@ void call_run(struct engine *en, struct call *c)
 	drove(en, c, c->method->ops->drive ? c->method->ops->drive(en, c, &e) : 0, &e);
 }
 
+void call_go_on(struct engine *en, struct call *c)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+
+	requester_find_names(&c->who);
+	call_announce(en, c);
+	c->started = text_monotonic();
+	log_context(LOG_CALL, c->id);
+	log_context(LOG_BACKEND, c->backend->name);
+	log_context(LOG_OBJECT, c->object_id);
+	begin_hooks(en, c);
+	set_phase(c, CALL_DRIVER);
+	drove(en, c, c->method->ops->drive(en, c, &e), &e);
+}
+
 void call_run_nested(struct engine *en, struct call *parent, struct call *c)
 {
 	snprintf(c->parent, sizeof c->parent, "%s", parent->id);

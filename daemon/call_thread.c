@@ -48,6 +48,12 @@ void engine_free(struct engine *en)
 {
 	if (!en)
 		return;
+	while (en->cut_off) {
+		struct call *c = en->cut_off;
+
+		en->cut_off = c->next;
+		call_free(c);
+	}
 	backends_free_retired(en);
 	backends_free(en->backends);
 	work_free_all(en->background);
@@ -247,8 +253,9 @@ static void stop(struct engine *en)
 		c->next = NULL;
 		work_free(take_ptr(c->work));
 		if (c->method)
-			call_refuse(en, c, ERR_SHUTTING_DOWN,
-				    "sharesd is stopping: the call is finished or undone at its next start");
+			call_refuse(
+				en, c, ERR_SHUTTING_DOWN,
+				"sharesd is stopping: the call is finished, goes on or is undone at its next start");
 		else
 			call_end_own(en, c);
 	}
@@ -326,6 +333,8 @@ void *engine_main(void *engine)
 		}
 		if (en->parked)
 			step_parked(en);
+		if (en->cut_off && !en->stopping)
+			recover_step(en);
 		if (!en->stopping)
 			replica_round_step(en);
 		if (en->background)

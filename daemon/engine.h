@@ -26,6 +26,7 @@ struct engine {
 	size_t max_depth; /* of hook answers: as of requests */
 	struct backend *backends;
 	struct call *parked;     /* calls whose long work goes on, and calls of the daemon's own that measure */
+	struct call *cut_off;    /* by the last end of the daemon: they go on when what they need is there */
 	struct work *background; /* purges that nobody waits for */
 	struct retired *retired; /* hook sets of before a reload that parked calls still use */
 	int64_t calls_since_prune;

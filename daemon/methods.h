@@ -94,6 +94,9 @@ struct call_ops {
 	/* 1: it took effect and c->results is filled, settle it. 0: nothing is left of it, rows are to be undone by
 	 * `undo`. Negative: an error state by `fail`. */
 	int (*recover)(struct engine *en, struct call *c, struct error *e);
+	/* NULL: what `recover` finds nothing of is undone. Else it is driven anew, with the hooks that come after the
+	 * driver, as soon as this answers 1: all it needs is there. 0: not yet. Negative: nobody wants it any more. */
+	int (*goes_on)(struct engine *en, const struct call *c);
 	int (*undo)(struct engine *en, struct call *c, struct error *e);
 };
 

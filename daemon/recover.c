@@ -6,6 +6,7 @@
 #include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "daemon/call_run.h"
 #include "daemon/methods.h"
 #include "daemon/record.h"
 #include "daemon/resolve.h"
@@ -53,6 +54,7 @@ static struct call *call_from_row(const json_t *row)
 	c->request_id = xstrdup(request);
 	c->who.known = jsonx_get(row, "uid") != NULL;
 	c->who.uid = (uid_t)jsonx_int(row, "uid");
+	c->who.gid = (gid_t)-1;
 	c->params = jsonx_get(row, "request") ? json_deep_copy(jsonx_get(row, "request")) : json_object();
 	c->intent = jsonx_get(row, "intent") ? json_deep_copy(jsonx_get(row, "intent")) : json_object();
 	c->seq = jsonx_int(row, "seq");
@@ -121,6 +123,7 @@ static bool is_gone(const struct call *c)
 	       (jsonx_str(c->intent, "access_id") && !c->access);
 }
 
+/* 1: nothing is left of it, and it goes on. */
 static int recover_call(struct engine *en, struct call *c, const char **ret_fate, struct error *e)
 {
 	int found;
@@ -138,6 +141,10 @@ static int recover_call(struct engine *en, struct call *c, const char **ret_fate
 	if (found < 0 && (c->err.kind == ERR_BACKEND_DOWN || c->err.err == ETIMEDOUT)) {
 		error_move(e, &c->err);
 		return found;
+	}
+	if (found == 0 && c->method->ops->goes_on) {
+		*ret_fate = "resumed";
+		return 1;
 	}
 	return commit_fate(en, c, found, ret_fate, e);
 }
@@ -167,21 +174,28 @@ static int recover_row(struct engine *en, struct call *host, const json_t *row, 
 	c->backend = host->backend;
 	c->part_of = host;
 	r = recover_call(en, c, &fate, e);
+	if (r < 0) {
+		call_free(c);
+		return r;
+	}
+	note(list, c, fate);
 	if (r == 0) {
-		note(list, c, fate);
 		record_send(en, c, true);
 		return 0;
 	}
-	call_free(c);
-	return r;
+	c->part_of = NULL;
+	c->recovering = false;
+	c->next = en->cut_off;
+	en->cut_off = c;
+	return 0;
 }
 
-static int is_parked(struct engine *en, const char *id)
+static bool holds(const struct call *list, const char *id)
 {
-	for (struct call *p = en->parked; p; p = p->next)
-		if (strcmp(p->id, id) == 0)
-			return 1;
-	return 0;
+	for (const struct call *c = list; c; c = c->next)
+		if (strcmp(c->id, id) == 0)
+			return true;
+	return false;
 }
 
 int recover_backend(struct engine *en, struct call *host, json_t **ret, struct error *e)
@@ -196,13 +210,56 @@ int recover_backend(struct engine *en, struct call *host, json_t **ret, struct e
 	if (r < 0)
 		return r;
 	json_array_foreach(rows, i, row) {
-		if (is_parked(en, jsonx_str(row, "id")))
+		if (holds(en->parked, jsonx_str(row, "id")) || holds(en->cut_off, jsonx_str(row, "id")))
 			continue;
 		if ((r = recover_row(en, host, row, list, e)) < 0)
 			return r;
 	}
 	*ret = take_ptr(list);
 	return 0;
+}
+
+static void go_on(struct engine *en, struct call *c, bool wanted)
+{
+	_cleanup_error_ struct error e = ERROR_INIT;
+	const char *fate;
+
+	if (load_intent(en, c, &e) == 0 && wanted && !is_gone(c)) {
+		call_go_on(en, c);
+		return;
+	}
+	c->moot = true;
+	if (e.kind == ERR_NONE && commit_fate(en, c, 0, &fate, &e) == 0) {
+		record_send(en, c, true);
+		return;
+	}
+	/* The next init_host has it again. */
+	log_warning("%s of %s cannot go on: %s", c->method->name, c->object_id, e.message);
+	call_free(c);
+}
+
+void recover_step(struct engine *en)
+{
+	struct call **p = &en->cut_off;
+
+	while (*p) {
+		struct call *c = *p;
+		bool up = c->backend->status == BACKEND_UP;
+		int goes = up ? c->method->ops->goes_on(en, c) : -ENODEV;
+
+		if (goes == 0) {
+			p = &c->next;
+			continue;
+		}
+		*p = c->next;
+		c->next = NULL;
+		/* Of a backend that is away again the next init_host has it again. */
+		if (up)
+			go_on(en, c, goes > 0);
+		else
+			call_free(c);
+		p = &en->cut_off;
+	}
 }
 
 int recover_at_once(struct engine *en, struct error *e)

@@ -346,6 +346,8 @@ static int load_row(struct engine *en, struct call *c, enum store_table t, const
 
 	if (!id)
 		return 0;
+	json_decref(*row);
+	*row = NULL;
 	r = store_get(en->st, t, "id", id, row, e);
 	return r == -ENOENT ? 0 : r;
 }

@@ -35,7 +35,7 @@ static const struct schema {
 	{ .name = "call_state", .words = "queued running working done interrupted unfinished" },
 	{ .name = "call_phase", .words = "queued check pre_hook store driver work post_hook periodic done" },
 	{ .name = "call_origin", .words = "client start timer call" },
-	{ .name = "call_fate", .words = "finished undone error" },
+	{ .name = "call_fate", .words = "finished resumed undone error" },
 	{ .name = "hook_phase", .words = "pre post periodic error" },
 
 	{ .name = "progress", .members = "percent:number? bytes:integer" },

@@ -61,6 +61,18 @@ void expect(const struct fixture *f, const char *backend, const char *status, co
 		      "the replica on %s is %s, %s", backend, str_at(i, "status"), str_at(i, "replica_state"));
 }
 
+void await_first_copy(const struct fixture *f, const char *backend)
+{
+	for (double until = now() + 60;; nap(0.01)) {
+		_cleanup_json_ json_t *s = call(f, "get_share", "{s:s}", "share", "s");
+
+		if (strcmp(str_at(on(s, backend), "status"), "creating") != 0)
+			break;
+		ck_assert_msg(now() < until, "the first copy on %s does not go on", backend);
+	}
+	expect(f, backend, "available", "in_sync");
+}
+
 char *id_on(const struct fixture *f, const char *backend)
 {
 	_cleanup_json_ json_t *s = call(f, "get_share", "{s:s}", "share", "s");

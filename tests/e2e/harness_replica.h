@@ -15,6 +15,8 @@ void replicate(const struct fixture *f, const char *backend);
 /* Borrowed of `share`, as get_share shows it. */
 const json_t *on(const json_t *share, const char *backend);
 void expect(const struct fixture *f, const char *backend, const char *status, const char *state);
+/* Until its first copy, which went on by itself, is there. */
+void await_first_copy(const struct fixture *f, const char *backend);
 /* Free it. */
 char *id_on(const struct fixture *f, const char *backend);
 /* They are what the call promises afterwards. */

@@ -50,6 +50,23 @@ static void check_kept(const struct fixture *f, const json_t *shares, const char
 	}
 }
 
+/* A first copy that was cut off goes on by itself. */
+static void await_first_copies(const struct fixture *f, const char *where)
+{
+	for (double until = now() + 60;; nap(0.01)) {
+		_cleanup_json_ json_t *replicas = list_all(f, "list_replicas", "replicas");
+		bool creating = false;
+		json_t *one;
+		size_t i;
+
+		json_array_foreach(replicas, i, one)
+			creating = creating || strcmp(str_at(one, "status"), "creating") == 0;
+		if (!creating)
+			return;
+		ck_assert_msg(now() < until, "%s: a first copy does not go on", where);
+	}
+}
+
 static void check_replicas(const struct fixture *f, const char *where)
 {
 	_cleanup_json_ json_t *orphans = list_all(f, "list_orphans", "orphans");
@@ -74,6 +91,12 @@ static void check_replicas(const struct fixture *f, const char *where)
 	ck_assert_msg(!*left, "%s: left in staging is %s", where, left);
 }
 
+static void check_when_quiet(const struct fixture *f, const char *where)
+{
+	await_first_copies(f, where);
+	check_replicas(f, where);
+}
+
 const struct sweep_driver sweep_replicated = {
 	.name = "btrfs",
 	.rows = sweep_replica_rows,
@@ -86,7 +109,7 @@ const struct sweep_driver sweep_replicated = {
 	/* A share that was promoted is gone by its name there, too. */
 	.clear = "rm -rf ../root2/[!.l]*",
 	.slow = true,
-	.check = check_replicas,
+	.check = check_when_quiet,
 };
 
 const struct sweep_driver sweep_replicated_dir = {
@@ -98,7 +121,7 @@ const struct sweep_driver sweep_replicated_dir = {
 	.begin = "mkdir -p root root2",
 	.clear = "rm -rf ../root2/[!.l]*",
 	.slow = true,
-	.check = check_replicas,
+	.check = check_when_quiet,
 };
 
 /* Copies of data: of shares, of snapshots, and what is kept for the next transfer. */

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "tests/e2e/harness_recorder.h"
 #include "tests/e2e/harness_replica.h"
 
 #include <check.h>
@@ -31,9 +32,9 @@ static struct fixture *start(void)
 }
 
 /* The programs of long work wait while DIR/hold is there. */
-static struct fixture *start_held(void)
+static struct fixture *start_held(const char *text)
 {
-	struct fixture *f = fixture_new(conf);
+	struct fixture *f = fixture_new(text);
 
 	in_dir(f, "mkdir -p a b c");
 	fixture_hold_work(f);
@@ -207,26 +208,116 @@ static void kill_in(struct fixture *f, const char *method, json_t *params)
 	fixture_kill(f);
 	client_free(c);
 	unlink(fixture_path(f, "hold"));
-	fixture_start(f, NULL, (uid_t)-1);
 }
+
+static json_t *first_copy(void)
+{
+	return jsonx_pack("{s:s,s:s,s:s}", "share", "s", "backend", "b", "request_id", "r");
+}
+
+/* A hook of b's was told of the first copy in this phase, so often. */
+static void told(struct recorder *r, const char *phase, int times)
+{
+	_cleanup_json_ json_t *events = recorder_events(r);
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(events, i, one)
+		if (strcmp(str_at(one, "event.func_name"), "create_share_replica") == 0) {
+			ck_assert_str_eq(str_at(one, "event.phase"), phase);
+			ck_assert_str_eq(str_at(one, "event.context.origin"), "client");
+			ck_assert_str_eq(str_at(one, "event.context.request_id"), "r");
+			ck_assert_int_eq(int_at(one, "event.context.uid"), geteuid());
+			times--;
+		}
+	ck_assert_int_eq(times, 0);
+}
+
+/* A first copy goes on after a restart, as the call that it was. */
+START_TEST(a_first_copy_goes_on)
+{
+	_cleanup_free_ char *hooks =
+		xasprintf("hook_drivers = {\"%s\"}\nenable_pre_hooks = true\nenable_post_hooks = true\n%s",
+			  recorder_entry(), recorder_options);
+	_cleanup_free_ char *text = xasprintf("%s%s", hooks, conf);
+	struct fixture *f = start_held(text);
+	struct recorder *r = recorder_new(f);
+	_cleanup_json_ json_t *reply = NULL;
+	_cleanup_free_ char *id = NULL, *same = NULL;
+	struct client *c;
+
+	create(f);
+	put(f, "a/s/data/f", "one");
+	json_decref(recorder_events(r));
+	kill_in(f, "create_share_replica", first_copy());
+	told(r, "pre", 1);
+	/* Its source is not there yet: it is neither lost nor begun. */
+	in_dir(f, "mv a away");
+	fixture_start(f, NULL, (uid_t)-1);
+	expect(f, "b", "creating", "out_of_sync");
+	id = id_on(f, "b");
+	no_rest(f);
+	told(r, "pre", 0);
+	in_dir(f, "mv away a");
+	put(f, "hold", "");
+	json_decref(call(f, "init_host", "{s:s}", "backend", "a"));
+	while (number_of(f, "ls -d b/.sharesd/staging/* 2>/dev/null | wc -l") == 0)
+		nap(0.01);
+	/* Who asks again waits for it. */
+	c = client_new(f);
+	unlink(fixture_path(f, "hold"));
+	reply = client_request(c, "create_share_replica", first_copy());
+	ck_assert_msg(json_object_get(reply, "result") != NULL, "%s", str_at(reply, "error.message"));
+	client_free(c);
+	expect(f, "b", "available", "in_sync");
+	same = id_on(f, "b");
+	ck_assert_str_eq(id, same);
+	has(f, "b/s/data/f", "one");
+	told(r, "post", 1);
+	no_rest(f);
+	/* Taken away while it waits. */
+	drop(f, "b");
+	put(f, "hold", "");
+	c = client_new(f);
+	client_send_request(c, "create_share_replica",
+			    jsonx_pack("{s:s,s:s,s:b}", "share", "s", "backend", "b", "wait", 0));
+	json_decref(client_read(c));
+	client_free(c);
+	fixture_stop(f);
+	unlink(fixture_path(f, "hold"));
+	in_dir(f, "mv a away");
+	fixture_start(f, NULL, (uid_t)-1);
+	expect(f, "b", "creating", "out_of_sync");
+	free(same);
+	same = id_on(f, "b");
+	json_decref(call(f, "delete_share_replica", "{s:s}", "replica", same));
+	in_dir(f, "mv away a");
+	json_decref(call(f, "init_host", "{s:s}", "backend", "a"));
+	json_decref(call_error(f, "not_found", "update_share_replica", "{s:s}", "replica", "s@b"));
+	no_rest(f);
+	in_dir(f, "! [ -e b/s ]");
+	replicate(f, "b");
+	recorder_free(r);
+	finish(f);
+}
+END_TEST
 
 START_TEST(what_is_cut_off)
 {
-	struct fixture *f = start_held();
+	struct fixture *f = start_held(conf);
 	_cleanup_free_ char *b = NULL;
 
 	create(f);
 	put(f, "a/s/data/f", "one");
-	kill_in(f, "create_share_replica", jsonx_pack("{s:s,s:s}", "share", "s", "backend", "b"));
-	in_dir(f, "! [ -e b/s ]");
-	no_rest(f);
 	replicate(f, "b");
 	b = id_on(f, "b");
 	put(f, "a/s/data/f", "two");
 	kill_in(f, "update_share_replica", jsonx_pack("{s:s}", "replica", b));
+	fixture_start(f, NULL, (uid_t)-1);
 	has(f, "b/s/data/f", "one");
 	no_rest(f);
 	kill_in(f, "promote_share_replica", jsonx_pack("{s:s}", "replica", b));
+	fixture_start(f, NULL, (uid_t)-1);
 	expect(f, "a", "available", "active");
 	has(f, "b/s/data/f", "one");
 	no_rest(f);
@@ -343,6 +434,7 @@ int main(void)
 	tcase_add_test(tc, whole_first_then_the_difference);
 	tcase_add_test(tc, there_and_back);
 	tcase_add_test(tc, the_root_goes_away);
+	tcase_add_test(tc, a_first_copy_goes_on);
 	tcase_add_test(tc, what_is_cut_off);
 	tcase_add_test(tc, snapshots_of_all);
 	tcase_add_test(tc, nobody_gets_in_before);
