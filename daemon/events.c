@@ -60,6 +60,16 @@ static void send_event(struct conn *c, const json_t *row)
 	conn_send(c, j);
 }
 
+/* The oldest that is kept, or 0. */
+static int64_t oldest(struct service *s)
+{
+	_cleanup_json_ json_t *rows = NULL;
+
+	if (store_select(s->st, STORE_EVENTS, &(struct store_query){ .limit = 1 }, &rows, NULL) < 0)
+		return 0;
+	return jsonx_int(json_array_get(rows, 0), "seq");
+}
+
 /* false: nothing more to send now. */
 static bool pump_some(struct service *s, struct conn *c, struct subscription *sub)
 {
@@ -78,25 +88,18 @@ static bool pump_some(struct service *s, struct conn *c, struct subscription *su
 
 		if (seq > s->told || !conn_takes_more(c))
 			return false;
-		if (seq != sub->seq + 1) {
+		if (seq != sub->seq + 1 && oldest(s) > sub->seq + 1) {
 			conn_drop_slow(c, "it read its events so slowly that they are not all kept any more");
 			return false;
 		}
+		if (seq != sub->seq + 1)
+			log_error("events %" PRId64 " to %" PRId64 " are missing in the store: its file is damaged",
+				  sub->seq + 1, seq - 1);
 		sub->seq = seq;
 		if (wants(sub, jsonx_str(row, "type")))
 			send_event(c, row);
 	}
 	return json_array_size(rows) == BATCH;
-}
-
-/* The oldest that is kept, or 0. */
-static int64_t oldest(struct service *s)
-{
-	_cleanup_json_ json_t *rows = NULL;
-
-	if (store_select(s->st, STORE_EVENTS, &(struct store_query){ .limit = 1 }, &rows, NULL) < 0)
-		return 0;
-	return jsonx_int(json_array_get(rows, 0), "seq");
 }
 
 static void pump_soon(struct service *s)
