@@ -388,6 +388,43 @@ START_TEST(a_program_that_goes_on)
 }
 END_TEST
 
+/* It goes on while nobody waits for it, as far as its pipes hold what it says. */
+START_TEST(waited_for_a_while_at_a_time)
+{
+	struct process_spec spec = spec_of(SHELL("echo one; sleep 1; head -c 300000 /dev/zero"));
+	_cleanup_result_ struct process_result r = { 0 }, killed = { 0 }, late = { 0 };
+	struct process_run *run;
+
+	spec.max_output = 1 << 20;
+	ck_assert_int_eq(process_run_begin(&spec, &run, NULL), 0);
+	ck_assert(!process_run_wait(run, 0.01));
+	usleep(1100000);
+	while (!process_run_wait(run, 0.01))
+		continue;
+	ck_assert(process_run_wait(run, 0.01));
+	process_run_end(run, &r);
+	ck_assert_int_eq(r.exit_code, 0);
+	ck_assert_uint_eq(r.output_len, 300004);
+	/* Nobody waits for its end. */
+	spec = spec_of(SHELL("echo one; exec sleep 1000"));
+	ck_assert_int_eq(process_run_begin(&spec, &run, NULL), 0);
+	ck_assert(!process_run_wait(run, 0.3));
+	process_run_end(run, &killed);
+	ck_assert_int_eq(killed.signal, SIGKILL);
+	ck_assert_str_eq(killed.output, "one\n");
+	ck_assert_int_eq(process_run_begin(&spec, &run, NULL), 0);
+	process_run_end(run, NULL);
+	process_run_end(NULL, NULL);
+	/* Nor before its limit. */
+	spec.timeout = 0.1;
+	ck_assert_int_eq(process_run_begin(&spec, &run, NULL), 0);
+	usleep(200000);
+	ck_assert(process_run_wait(run, 10));
+	process_run_end(run, &late);
+	ck_assert(late.timed_out);
+}
+END_TEST
+
 START_TEST(kill_twice)
 {
 	struct process_spec spec = spec_of(SHELL("trap '' TERM; sleep 100"));
@@ -578,6 +615,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(start, setup, teardown);
 	tcase_set_timeout(start, 60);
 	tcase_add_test(start, a_program_that_goes_on);
+	tcase_add_test(start, waited_for_a_while_at_a_time);
 	tcase_add_test(start, kill_twice);
 	tcase_add_test(start, start_fails_as_run_does);
 	tcase_add_test(start, nothing_is_left_behind);
