@@ -88,13 +88,13 @@ static bool pump_some(struct service *s, struct conn *c, struct subscription *su
 
 		if (seq > s->told || !conn_takes_more(c))
 			return false;
-		if (seq != sub->seq + 1 && oldest(s) > sub->seq + 1) {
-			conn_drop_slow(c, "it read its events so slowly that they are not all kept any more");
+		if (seq != sub->seq + 1) {
+			conn_drop_slow(c,
+				       oldest(s) > sub->seq + 1
+					       ? "it read its events so slowly that they are not all kept any more"
+					       : "an event that comes next is not in the store, whose file is damaged");
 			return false;
 		}
-		if (seq != sub->seq + 1)
-			log_error("events %" PRId64 " to %" PRId64 " are missing in the store: its file is damaged",
-				  sub->seq + 1, seq - 1);
 		sub->seq = seq;
 		if (wants(sub, jsonx_str(row, "type")))
 			send_event(c, row);

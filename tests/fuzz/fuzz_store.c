@@ -197,7 +197,7 @@ static const char *const first_calls[] = {
 	NULL,
 };
 
-/* Reads, changes of each kind, reads again; of the changes each input gets a third. */
+/* Events, reads, changes of each kind, reads again; of the changes each input gets a third. */
 static const char *const requests[] = {
 	"subscribe {\"since\":0}",
 	"list_shares {}",
@@ -282,7 +282,7 @@ static bool is_read(const char *request)
 }
 
 /* As lines, owned by the caller. */
-static char *choose_requests(struct fuzz_random *r)
+static char *choose_requests(struct fuzz_random *r, bool damaged)
 {
 	char *text = xstrdup("");
 
@@ -290,7 +290,7 @@ static char *choose_requests(struct fuzz_random *r)
 		int n = (int)strcspn(requests[i], " ");
 		char *longer;
 
-		if (!is_read(requests[i]) && fuzz_random_next(r, 3) != 0)
+		if ((!is_read(requests[i]) && fuzz_random_next(r, 3) != 0) || (damaged && i == 0))
 			continue;
 		longer = xasprintf("%s{\"jsonrpc\":\"2.0\",\"id\":%zu,\"method\":\"%.*s\",\"params\":%s}\n", text, i, n,
 				   requests[i], requests[i] + n);
@@ -337,12 +337,28 @@ static void check_shown(const json_t *answer)
 	}
 }
 
-static void ask(struct fuzz_random r)
+/* Who follows events that are not all in the file any more is cut off. */
+static void follow(const char *request)
 {
-	_cleanup_free_ char *text = choose_requests(&r), *answers = NULL;
+	size_t len = strlen(request), answers_len, n;
+	_cleanup_free_ char *answers = one_thread_talk(daemon_here, request, len, NULL, &answers_len);
+	const char *p = answers, *line;
+
+	while (fuzz_line(&p, &answers_len, &line, &n)) {
+		_cleanup_json_ json_t *j = json_loadb(line, n, JSON_ALLOW_NUL, NULL);
+
+		FUZZ_CHECK(json_is_object(j), "%.*s", (int)n, line);
+	}
+}
+
+static void ask(struct fuzz_random r, bool damaged)
+{
+	_cleanup_free_ char *text = choose_requests(&r, damaged), *answers = NULL;
 	size_t len = strlen(text), answers_len, n;
 	const char *p, *line;
 
+	if (damaged)
+		follow("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\",\"params\":{\"since\":0}}\n");
 	p = answers = one_thread_talk(daemon_here, text, len, NULL, &answers_len);
 	one_thread_check_answers(daemon_here, text, len, answers, answers_len);
 	while (fuzz_line(&p, &answers_len, &line, &n)) {
@@ -365,7 +381,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	start(&e);
 	if (daemon_here)
-		ask(fuzz_random_of(data, size));
+		ask(fuzz_random_of(data, size), size > 0 && *data == '!');
 	else
 		fuzz_check_error(&e);
 	stop();
