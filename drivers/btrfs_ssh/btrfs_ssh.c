@@ -556,11 +556,6 @@ static int create(const struct driver_setup *setup, void **ret_backend, struct e
 
 	if (n < 0)
 		return n;
-	if (strcmp(settings_string(setup->settings, "replication_type"), "dr") != 0)
-		return error_set(e, ERR_INVALID_PARAMS, EINVAL,
-				 "backend \"%s\" needs replication_type = \"dr\": nobody reads replicas of the driver "
-				 "btrfs_ssh",
-				 setup->name);
 	b = xcalloc(1, sizeof *b);
 	b->local.storage = &btrfs_storage;
 	b->local.name = xstrdup(setup->name);

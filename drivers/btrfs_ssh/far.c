@@ -77,6 +77,15 @@ static char *one_line(const char *text)
 	return line;
 }
 
+static const char *advice(const struct process_result *r)
+{
+	if (r->exit_code == NOT_FOUND)
+		return ": the key there must have sharesd-receive as its command, see sharesd(8)";
+	if (r->exit_code == SSH_FAILED && (strstr(r->errors, "verification failed") || strstr(r->errors, "denied")))
+		return ": as the daemon's user, try ssh to it by hand first, see REPLICAS in sharesd(8)";
+	return "";
+}
+
 /* ssh and sharesd-receive say why. */
 static int failed(const struct far *f, const struct process_result *r, const struct process_spec *spec, struct error *e)
 {
@@ -85,10 +94,7 @@ static int failed(const struct far *f, const struct process_result *r, const str
 		r->exit_code == SSH_FAILED || r->exit_code == NOT_THERE || r->exit_code == NOT_FOUND || r->timed_out;
 
 	return error_set(e, down ? ERR_BACKEND_DOWN : ERR_DRIVER_FAILED, down ? ENOTCONN : EIO,
-			 "backend \"%s\" at %s: %s%s", f->name, f->transport, text,
-			 r->exit_code == NOT_FOUND
-				 ? ": the key there must have sharesd-receive as its command, see sharesd(8)"
-				 : "");
+			 "backend \"%s\" at %s: %s%s", f->name, f->transport, text, advice(r));
 }
 
 struct process_spec far_spec(char **argv)

@@ -16,7 +16,7 @@
 /* Nothing happens by itself. */
 static const char conf[] = "stats_interval = 86400\nusage_interval = 0\nreplica_state_update_interval = 86400\n"
 			   "btrfs \"a\" { root = \"@DIR@/a\"\n replication_domain = \"d\"\n }\n"
-			   "btrfs_ssh \"far\" { replication_domain = \"d\"\n replication_type = \"dr\"\n"
+			   "btrfs_ssh \"far\" { replication_domain = \"d\"\n"
 			   " replica_transport = \"ssh://root@" FAR "\"\n ssh_config = \"@DIR@/ssh_config\"\n }\n"
 			   "btrfs \"there\" { root = \"@DIR@/far/shares\" }\n";
 

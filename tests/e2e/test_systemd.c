@@ -732,7 +732,7 @@ END_TEST
 
 #define SENT                                                                                                           \
 	"btrfs \"pool\" { root = \"/pool/near\" quota = \"off\" replication_domain = \"d\" }\n"                        \
-	"btrfs_ssh \"second\" { replication_domain = \"d\" replication_type = \"dr\" "                                 \
+	"btrfs_ssh \"second\" { replication_domain = \"d\" "                                                           \
 	"replica_transport = \"ssh://root@127.0.0.1:2222\" }\n"
 
 /* The daemon's own key, where sharesd(8) has it, and no more rights than the profile gives. */
