@@ -21,6 +21,7 @@ enum option_flag {
 	OPTION_ABSOLUTE = 1 << 3,  /* a path from "/" */
 	OPTION_USER = 1 << 4,      /* programs run as this user: refused where the daemon may not become him */
 	OPTION_SECRET = 1 << 5,    /* shown to nobody: not in the events of hooks */
+	OPTION_MOUNTS = 1 << 6,    /* a driver that has it changes file systems: refused where the daemon may not */
 };
 
 struct option {

@@ -204,19 +204,25 @@ static void check_network(const struct checked *s, struct fault_list *faults)
 	}
 }
 
+static bool changes_file_systems(const struct checked *s)
+{
+	for (const struct option *const *table = s->tables; *table; table++)
+		for (const struct option *o = *table; o->name; o++)
+			if (o->flags & OPTION_MOUNTS)
+				return true;
+	return false;
+}
+
 /* Elsewhere the backend says what it lacks; a unit lacks it for good. */
 static void check_mounts(const struct checked *s, struct fault_list *faults)
 {
 	const struct value *exporters = settings_find(&s->body->settings, "export");
 	bool exports = exporters && exporters->n > 0;
-	/* btrfs_ssh sends what btrfs has. */
-	if (!exports && strcmp(s->raw->keyword, "btrfs") != 0 && strcmp(s->raw->keyword, "btrfs_ssh") != 0)
-		return;
-	if (privilege_of_unit() && !privilege_mounts())
+	if ((exports || changes_file_systems(s)) && privilege_of_unit() && !privilege_mounts())
 		fault_add(faults, s->raw->line, s->raw, exports ? "export" : NULL,
 			  "%s file systems, which the daemon may not; under systemd its unit needs the drop-in mount "
 			  "(see sharesd(8))",
-			  exports ? "exporters mount" : "driver btrfs changes");
+			  exports ? "exporters mount" : "its driver changes");
 }
 
 static void check_share_servers(const struct checked *s, struct fault_list *faults)

@@ -77,7 +77,7 @@ int store_fail(struct store *st, struct error *e)
 		abort();
 	default:
 		return error_set(e, ERR_INTERNAL, EIO, "the database %s failed: %s (%d)", st->path,
-				 sqlite3_errmsg(st->db), code);
+				 code ? sqlite3_errmsg(st->db) : "it does not say why", code);
 	}
 }
 

@@ -425,6 +425,7 @@ static const struct option options[] = {
 	  .type = OPTION_CHOICE,
 	  .fallback = "on",
 	  .choices = quotas,
+	  .flags = OPTION_MOUNTS,
 	  .help = "Sizes are enforced by btrfs quota, which must be \"on\"; \"enable\" switches it on where it is off; "
 		  "with "
 		  "\"off\" no size is enforced, and snapshots of busy shares are quicker." },

@@ -588,7 +588,7 @@ static void destroy(void *backend)
 static const struct option options[] = {
 	{ .name = "replica_transport",
 	  .type = OPTION_STRING,
-	  .flags = OPTION_REQUIRED | OPTION_FIXED,
+	  .flags = OPTION_REQUIRED | OPTION_FIXED | OPTION_MOUNTS,
 	  .help = "The other host, \"ssh://user@host\" or \"ssh://user@host:port\"; the key that this daemon's user "
 		  "has there "
 		  "runs sharesd-receive." },

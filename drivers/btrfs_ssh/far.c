@@ -81,7 +81,8 @@ static const char *advice(const struct process_result *r)
 {
 	if (r->exit_code == NOT_FOUND)
 		return ": the key there must have sharesd-receive as its command, see sharesd(8)";
-	if (r->exit_code == SSH_FAILED && (strstr(r->errors, "verification failed") || strstr(r->errors, "denied")))
+	if (r->exit_code == SSH_FAILED && r->errors &&
+	    (strstr(r->errors, "verification failed") || strstr(r->errors, "denied")))
 		return ": as the daemon's user, try ssh to it by hand first, see REPLICAS in sharesd(8)";
 	return "";
 }

@@ -124,6 +124,8 @@ static void try_at(struct sweep *s, const struct sweep_row *row, struct preload_
 		fixture_start(s->f, fail_env(), (uid_t)-1);
 	} else if (reply && json_object_get(reply, "error")) {
 		t->refused++;
+		/* Where the store failed, init_host decides soon. */
+		wait_backend(s->f, "b", "up");
 	} else {
 		wait_idle(s);
 		t->done++;
