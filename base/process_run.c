@@ -198,7 +198,7 @@ static void finish(struct process_run *run, struct process_result *ret)
 int process_run_begin(const struct process_spec *spec, struct process_run **ret, struct error *e)
 {
 	struct process_run *run;
-	struct process *p;
+	struct process *p = NULL;
 	double deadline;
 	int r;
 
@@ -242,7 +242,7 @@ void process_run_end(struct process_run *run, struct process_result *ret)
 
 int process_run(const struct process_spec *spec, struct process_result *ret, struct error *e)
 {
-	struct process_run *run;
+	struct process_run *run = NULL;
 	int r = process_run_begin(spec, &run, e);
 
 	if (r < 0)

@@ -12,13 +12,15 @@
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ASK_AGAIN_NS = 20000000 };
+/* The first and the longest time until a commit is asked for again. */
+enum { ASK_AGAIN_NS = 20000000, ASK_AGAIN_MOST_NS = 1000000000 };
 
 /* libbtrfsutil says which step failed; errno says why. */
 static int failed(enum btrfs_util_error step, struct error *e, const char *doing, const char *what)
@@ -193,7 +195,11 @@ int btrfs_volume_remove(int fd, const char *what, struct error *e)
 /* ---- commit ---- */
 
 /* The kernel's own thread commits what start_sync asks for. Where it is just about to fall asleep it does not hear
- * that, and would only commit when its interval is over, after 30 s: so it is asked again until it is done. */
+ * that, and would only commit when its interval is over, after 30 s. So it is asked again until it is done, at growing
+ * intervals; by a thread of its own each time, since who asks has to wait until the commit has begun, and might wait
+ * for the next one when this is over. */
+enum { MOST_ASKERS = 16 };
+
 struct asking {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -201,23 +207,54 @@ struct asking {
 	int fd;
 };
 
+static void *ask(void *data)
+{
+	int *fd = data;
+
+	(void)btrfs_util_start_sync_fd(*fd, NULL);
+	close(*fd);
+	free(fd);
+	return NULL;
+}
+
+static bool start_asker(const struct asking *a)
+{
+	pthread_t thread;
+	int *fd = xmalloc(sizeof *fd);
+
+	*fd = fcntl(a->fd, F_DUPFD_CLOEXEC, 0);
+	if (*fd >= 0 && pthread_create(&thread, NULL, ask, fd) == 0) {
+		pthread_detach(thread);
+		return true;
+	}
+	if (*fd >= 0)
+		close(*fd);
+	free(fd);
+	return false;
+}
+
+/* Until it is done or the time is over: is it done? With the lock held. */
+static bool wait_done(struct asking *a, int64_t ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += ns;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	while (!a->done && pthread_cond_clockwait(&a->changed, &a->lock, CLOCK_MONOTONIC, &until) == 0)
+		continue;
+	return a->done;
+}
+
 static void *ask_again(void *data)
 {
 	struct asking *a = data;
-	struct timespec until;
+	int64_t ns = ASK_AGAIN_NS;
 
 	pthread_mutex_lock(&a->lock);
-	while (!a->done) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += ASK_AGAIN_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		if (pthread_cond_clockwait(&a->changed, &a->lock, CLOCK_MONOTONIC, &until) == 0 || a->done)
-			continue;
-		pthread_mutex_unlock(&a->lock);
-		(void)btrfs_util_start_sync_fd(a->fd, NULL);
-		pthread_mutex_lock(&a->lock);
-	}
+	for (int n = 0; n < MOST_ASKERS && !wait_done(a, ns) && start_asker(a); n++)
+		ns = ns * 2 < ASK_AGAIN_MOST_NS ? ns * 2 : ASK_AGAIN_MOST_NS;
 	pthread_mutex_unlock(&a->lock);
 	return NULL;
 }
