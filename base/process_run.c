@@ -245,7 +245,7 @@ int process_run(const struct process_spec *spec, struct process_result *ret, str
 	struct process_run *run = NULL;
 	int r = process_run_begin(spec, &run, e);
 
-	if (r < 0)
+	if (!run)
 		return r;
 	while (!process_run_wait(run, spec->timeout))
 		continue;

@@ -16,7 +16,7 @@
 	}
 #define A_REPLICA                                                                                                      \
 	{                                                                                                              \
-		.name = "REPLICA", .param = "replica", .help = "SHARE@BACKEND, or the id of a replica"                                       \
+		.name = "REPLICA", .param = "replica", .help = "SHARE@BACKEND, or the id of a replica"                 \
 	}
 #define A_BACKEND                                                                                                      \
 	{                                                                                                              \

@@ -87,7 +87,7 @@ START_TEST(test_coproc)
 	/* A clean stop is told by the end of its input. */
 	fixture_stop(f);
 	ck_assert(exists(fixture_path(f, "ended")));
-	ck_assert_int_ne(kill((pid_t)atol(pids), 0), 0);
+	ck_assert_int_ne(kill((pid_t)strtol(pids, NULL, 10), 0), 0);
 	fixture_free(f);
 }
 END_TEST
@@ -221,7 +221,7 @@ START_TEST(test_shared_object)
 	char conf[2048];
 	struct fixture *f = fixture_new("");
 	struct recorder *r;
-	_cleanup_json_ json_t *share = NULL, *list = NULL, *h = NULL;
+	_cleanup_json_ json_t *list = NULL, *h = NULL;
 	json_t *line;
 	size_t i, n[2] = { 0 };
 
@@ -233,7 +233,7 @@ START_TEST(test_shared_object)
 	r = recorder_new(f);
 	fixture_start(f, NULL, (uid_t)-1);
 	recorder_script(r, "s", jsonx_pack("{s:[{s:{s:{s:s}}}]}", "unused pre", "return", "metadata", "by", "nobody"));
-	share = create(f, "photos");
+	json_decref(create(f, "photos"));
 	json_decref(call(f, "extend_share", "{s:s,s:i}", "share", "photos", "size_bytes", 2000));
 	list = recorder_events(r);
 	json_array_foreach(list, i, line) {
@@ -390,14 +390,14 @@ START_TEST(test_periodic_data)
 {
 	struct recorder *r;
 	struct fixture *f = with_ticks(&r, 0.2, 1);
-	_cleanup_json_ json_t *photos = NULL, *rule = NULL, *lines = NULL, *none = NULL, *want = NULL;
+	_cleanup_json_ json_t *rule = NULL, *lines = NULL, *none = NULL, *want = NULL;
 	const json_t *event, *seen;
 	static const char *const members[] = { "version", "phase",   "func_name",         "time", "host", "backend",
 					       "context", "options", "periodic_hook_data" };
 
 	fixture_start(f, NULL, (uid_t)-1);
 	none = json_array();
-	photos = create(f, "photos");
+	json_decref(create(f, "photos"));
 	json_decref(create(f, "videos"));
 	rule = call(f, "allow_access", "{s:s,s:s,s:s}", "share", "photos", "access_type", "ip", "access_to",
 		    "192.0.2.0/24");
