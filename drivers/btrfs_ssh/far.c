@@ -120,8 +120,8 @@ int far_answer(const struct far *f, struct process_result *r, const struct proce
 
 	if (n == 0 && ret && !(*ret = json_loads(r->output, 0, NULL)))
 		n = error_set(e, ERR_BACKEND_DOWN, EBADMSG,
-			      "backend \"%s\" at %s: what answers there is not sharesd-receive: make it the command of "
-			      "the key, see sharesd(8)",
+			      "backend \"%s\" at %s: what answers there is not sharesd-receive alone: make it the "
+			      "command of the key, and let the shell there print nothing, see sharesd(8)",
 			      f->name, f->transport);
 	process_result_clear(r);
 	return n;

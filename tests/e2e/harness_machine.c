@@ -58,7 +58,8 @@ static int make_files(struct machine *m)
 		"&& mount -t overlay -o lowerdir=/,upperdir=upper/u,workdir=upper/w overlay root 2>&1 && "
 		"truncate -s 300M upper/pool.img && mkfs.btrfs -q upper/pool.img 2>&1 && mkdir pool && "
 		"mount -o loop upper/pool.img pool 2>&1 && "
-		"mkdir -p root/etc/systemd/system && rm -f root/etc/fstab root/etc/machine-id && "
+		"mkdir -p root/etc/systemd/system && rm -f root/etc/fstab root/etc/machine-id "
+		"root/root/.bashrc root/root/.zshenv && "
 		"systemd-machine-id-setup --root=root 2>&1",
 		m->dir);
 	if (status != 0)
