@@ -461,31 +461,16 @@ static int delete_intend(struct engine *en, struct call *c, struct error *e)
 	return set_instance_status(en, c, "deleting", NULL, e);
 }
 
-static int forgive(const struct call *c, int r, struct error *e)
-{
-	if (r >= 0 || !jsonx_bool(c->params, "force"))
-		return r;
-	log_kind(LOG_LEVEL_WARNING, LOG_KIND_ORPHAN_LEFT, "%s goes on by force, and leaves an orphan: %s",
-		 c->method->name, e->message);
-	error_clear(e);
-	return 0;
-}
-
 static int delete_drive(struct engine *en, struct call *c, struct error *e)
 {
 	struct input *in;
-	int r = forgive(c, access_deny_all(en, c, e), e);
+	int r = forgive_delete(en, c, access_deny_all(en, c, e), e);
 
 	if (r < 0 || (r = replica_whole_input(en, c, &in, e)) < 0)
 		return r;
 	input_call(in)->force = jsonx_bool(c->params, "force");
-	r = c->recovering ? recover_invoke(en, c, "delete_replica", in, &c->results, e)
-			  : backend_invoke(en, c->backend, c, "delete_replica", in, &c->results, e);
-	if (r < 0 && e->kind == ERR_NOT_FOUND) {
-		error_clear(e);
-		r = 0;
-	}
-	return forgive(c, r, e);
+	return c->recovering ? recover_invoke(en, c, "delete_replica", in, &c->results, e)
+			     : backend_invoke(en, c->backend, c, "delete_replica", in, &c->results, e);
 }
 
 static int delete_settle(struct engine *en, struct call *c, struct error *e)
@@ -526,7 +511,7 @@ static int delete_undo(struct engine *en, struct call *c, struct error *e)
 /* Deleting twice is deleting: what was begun is done. */
 static int delete_recover(struct engine *en, struct call *c, struct error *e)
 {
-	int r = delete_drive(en, c, e);
+	int r = forgive_delete(en, c, delete_drive(en, c, e), e);
 
 	return r < 0 ? r : 1;
 }
@@ -535,6 +520,7 @@ const struct call_ops ops_delete_replica = {
 	.resolve = delete_resolve,
 	.intend = delete_intend,
 	.drive = delete_drive,
+	.forgive = forgive_delete,
 	.settle = delete_settle,
 	.fail = delete_fail,
 	.answer = answer_share,

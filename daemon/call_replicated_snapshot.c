@@ -360,14 +360,13 @@ static int delete_by_force(struct engine *en, struct call *c, struct error *e)
 
 static int delete_drive(struct engine *en, struct call *c, struct error *e)
 {
-	int r = invoke(en, c, "delete_replicated_snapshot", &c->results, e);
+	return invoke(en, c, "delete_replicated_snapshot", &c->results, e);
+}
 
-	if (r >= 0 || (e->kind != ERR_NOT_FOUND && !jsonx_bool(c->params, "force")))
+static int delete_forgive(struct engine *en, struct call *c, int r, struct error *e)
+{
+	if (r >= 0 || forgive_delete(en, c, r, e) < 0)
 		return r;
-	if (e->kind != ERR_NOT_FOUND)
-		log_kind(LOG_LEVEL_WARNING, LOG_KIND_ORPHAN_LEFT, "%s goes on by force, and leaves an orphan: %s",
-			 c->method->name, e->message);
-	error_clear(e);
 	json_decref(c->results);
 	c->results = all_deleted(en, c);
 	return 0;
@@ -418,7 +417,7 @@ static int delete_undo(struct engine *en, struct call *c, struct error *e)
 
 static int delete_recover(struct engine *en, struct call *c, struct error *e)
 {
-	int r = delete_drive(en, c, e);
+	int r = delete_forgive(en, c, delete_drive(en, c, e), e);
 
 	if (r == 0)
 		r = delete_follow(en, c, e);
@@ -429,6 +428,7 @@ const struct call_ops ops_delete_replicated_snapshot = {
 	.resolve = delete_resolve,
 	.intend = delete_intend,
 	.drive = delete_drive,
+	.forgive = delete_forgive,
 	.follow = delete_follow,
 	.settle = delete_settle,
 	.fail = delete_fail,

@@ -512,6 +512,8 @@ static void drove(struct engine *en, struct call *c, int r, struct error *e)
 		park(en, c);
 		return;
 	}
+	if (r < 0 && c->method->ops->forgive)
+		r = c->method->ops->forgive(en, c, r, e);
 	if (r == 0 && c->method->ops->follow)
 		r = c->method->ops->follow(en, c, e);
 	call_complete(en, c, r, e);

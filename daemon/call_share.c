@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
-#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/access.h"
@@ -119,29 +118,9 @@ static int leave_undo(struct engine *en, struct call *c, struct error *e)
 	return r < 0 ? r : restore_instance(en, c, e);
 }
 
-/* With `force` an error of the driver is a line in the log. */
-static int forgive(const struct call *c, int r, struct error *e)
-{
-	if (r >= 0 || !jsonx_bool(c->params, "force"))
-		return r;
-	log_kind(LOG_LEVEL_WARNING, LOG_KIND_ORPHAN_LEFT, "%s goes on by force, and leaves an orphan: %s",
-		 c->method->name, e->message);
-	error_clear(e);
-	return 0;
-}
-
-static int absent_is_done(int r, struct error *e)
-{
-	if (r < 0 && e->kind == ERR_NOT_FOUND) {
-		error_clear(e);
-		return 0;
-	}
-	return r;
-}
-
 static int delete_drive(struct engine *en, struct call *c, struct error *e)
 {
-	int r = forgive(c, access_deny_all(en, c, e), e);
+	int r = forgive_delete(en, c, access_deny_all(en, c, e), e);
 	struct input *in;
 
 	if (r < 0)
@@ -149,8 +128,7 @@ static int delete_drive(struct engine *en, struct call *c, struct error *e)
 	c->after = share_server_leave;
 	in = input_of(c);
 	input_call(in)->force = jsonx_bool(c->params, "force");
-	r = absent_is_done(backend_invoke(en, c->backend, c, "delete_share", in, &c->results, e), e);
-	return forgive(c, r, e);
+	return backend_invoke(en, c->backend, c, "delete_share", in, &c->results, e);
 }
 
 static int delete_settle(struct engine *en, struct call *c, struct error *e)
@@ -179,7 +157,7 @@ static int delete_recover(struct engine *en, struct call *c, struct error *e)
 	int r = access_deny_all(en, c, e);
 
 	if (r == 0)
-		r = absent_is_done(recover_invoke(en, c, "delete_share", input_of(c), &c->results, e), e);
+		r = forgive_delete(en, c, recover_invoke(en, c, "delete_share", input_of(c), &c->results, e), e);
 	return r < 0 ? r : 1;
 }
 
@@ -187,6 +165,7 @@ const struct call_ops ops_delete_share = {
 	.resolve = delete_resolve,
 	.intend = delete_intend,
 	.drive = delete_drive,
+	.forgive = forgive_delete,
 	.settle = delete_settle,
 	.fail = delete_fail,
 	.recover = delete_recover,
@@ -218,13 +197,12 @@ static int unmanage_intend(struct engine *en, struct call *c, struct error *e)
 
 static int unmanage_drive(struct engine *en, struct call *c, struct error *e)
 {
-	int r = forgive(c, access_deny_all(en, c, e), e);
+	int r = forgive_delete(en, c, access_deny_all(en, c, e), e);
 
 	if (r < 0)
 		return r;
 	c->after = share_server_leave;
-	return forgive(c, absent_is_done(backend_invoke(en, c->backend, c, "unmanage", input_of(c), &c->results, e), e),
-		       e);
+	return backend_invoke(en, c->backend, c, "unmanage", input_of(c), &c->results, e);
 }
 
 static int unmanage_settle(struct engine *en, struct call *c, struct error *e)
@@ -252,7 +230,7 @@ static int unmanage_recover(struct engine *en, struct call *c, struct error *e)
 	int r = access_deny_all(en, c, e);
 
 	if (r == 0)
-		r = absent_is_done(recover_invoke(en, c, "unmanage", input_of(c), &c->results, e), e);
+		r = forgive_delete(en, c, recover_invoke(en, c, "unmanage", input_of(c), &c->results, e), e);
 	return r < 0 ? r : 1;
 }
 
@@ -260,6 +238,7 @@ const struct call_ops ops_unmanage_share = {
 	.resolve = unmanage_resolve,
 	.intend = unmanage_intend,
 	.drive = unmanage_drive,
+	.forgive = forgive_delete,
 	.settle = unmanage_settle,
 	.fail = unmanage_fail,
 	.recover = unmanage_recover,

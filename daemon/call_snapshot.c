@@ -2,7 +2,6 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/log.h"
-#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/access.h"
@@ -376,18 +375,9 @@ static int delete_intend(struct engine *en, struct call *c, struct error *e)
 static int delete_drive(struct engine *en, struct call *c, struct error *e)
 {
 	struct input *in = input_of(c);
-	bool force = jsonx_bool(c->params, "force");
-	int r;
 
-	input_call(in)->force = force;
-	r = backend_invoke(en, c->backend, c, "delete_snapshot", in, &c->results, e);
-	if (r >= 0 || (e->kind != ERR_NOT_FOUND && !force))
-		return r;
-	if (e->kind != ERR_NOT_FOUND)
-		log_kind(LOG_LEVEL_WARNING, LOG_KIND_ORPHAN_LEFT,
-			 "delete_snapshot goes on by force, and leaves an orphan: %s", e->message);
-	error_clear(e);
-	return 0;
+	input_call(in)->force = jsonx_bool(c->params, "force");
+	return backend_invoke(en, c->backend, c, "delete_snapshot", in, &c->results, e);
 }
 
 static int leave_settle(struct engine *en, struct call *c, const char *event, struct error *e)
@@ -415,11 +405,7 @@ static int leave_again(struct engine *en, struct call *c, const char *slot, stru
 {
 	int r = recover_invoke(en, c, slot, input_of(c), &c->results, e);
 
-	if (r < 0 && e->kind == ERR_NOT_FOUND) {
-		error_clear(e);
-		r = 0;
-	}
-	return r < 0 ? r : 1;
+	return forgive_delete(en, c, r, e) < 0 ? r : 1;
 }
 
 static int delete_recover(struct engine *en, struct call *c, struct error *e)
@@ -431,6 +417,7 @@ const struct call_ops ops_delete_snapshot = {
 	.resolve = delete_resolve,
 	.intend = delete_intend,
 	.drive = delete_drive,
+	.forgive = forgive_delete,
 	.settle = delete_settle,
 	.fail = delete_fail,
 	.recover = delete_recover,
@@ -454,13 +441,7 @@ static int unmanage_intend(struct engine *en, struct call *c, struct error *e)
 
 static int unmanage_drive(struct engine *en, struct call *c, struct error *e)
 {
-	int r = backend_invoke(en, c->backend, c, "unmanage_snapshot", input_of(c), &c->results, e);
-
-	if (r < 0 && e->kind == ERR_NOT_FOUND) {
-		error_clear(e);
-		r = 0;
-	}
-	return r;
+	return backend_invoke(en, c->backend, c, "unmanage_snapshot", input_of(c), &c->results, e);
 }
 
 static int unmanage_settle(struct engine *en, struct call *c, struct error *e)
@@ -482,6 +463,7 @@ const struct call_ops ops_unmanage_snapshot = {
 	.resolve = unmanage_resolve,
 	.intend = unmanage_intend,
 	.drive = unmanage_drive,
+	.forgive = forgive_delete,
 	.settle = unmanage_settle,
 	.fail = unmanage_fail,
 	.recover = unmanage_recover,

@@ -85,6 +85,9 @@ struct call_ops {
 	int (*resolve)(struct engine *en, struct call *c, struct error *e);
 	int (*intend)(struct engine *en, struct call *c, struct error *e);
 	int (*drive)(struct engine *en, struct call *c, struct error *e);
+	/* A failure of the driver, also of its long work, that may be none of the call's: 0 with `e` cleared, or `r`.
+	 */
+	int (*forgive)(struct engine *en, struct call *c, int r, struct error *e);
 	/* Further driver calls once c->results is known, also after long work. */
 	int (*follow)(struct engine *en, struct call *c, struct error *e);
 	int (*settle)(struct engine *en, struct call *c, struct error *e);

@@ -2,6 +2,8 @@
 
 #include "base/cleanup.h"
 #include "base/jsonx.h"
+#include "base/log.h"
+#include "base/log_kind.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "daemon/objects.h"
@@ -157,6 +159,18 @@ int gone_is_fine(struct call *c, int r, struct error *e)
 		return r;
 	error_clear(e);
 	c->answered = true;
+	return 0;
+}
+
+int forgive_delete(struct engine *en, struct call *c, int r, struct error *e)
+{
+	(void)en;
+	if (r >= 0 || (e->kind != ERR_NOT_FOUND && !jsonx_bool(c->params, "force")))
+		return r;
+	if (e->kind != ERR_NOT_FOUND)
+		log_kind(LOG_LEVEL_WARNING, LOG_KIND_ORPHAN_LEFT, "%s goes on by force, and leaves an orphan: %s",
+			 c->method->name, e->message);
+	error_clear(e);
 	return 0;
 }
 

@@ -26,6 +26,9 @@ int need_capacity(const struct backend *b, uint64_t bytes, struct error *e);
 /* Whether `ref` was not found and `if_present` makes that the answer (null): then clears `e`, sets c->answered, returns
  * 0. */
 int gone_is_fine(struct call *c, int r, struct error *e);
+/* `forgive` of what deletes: what the driver finds nothing of is deleted, and with `force` its failure is a line in the
+ * log. */
+int forgive_delete(struct engine *en, struct call *c, int r, struct error *e);
 
 /* Now, as rows hold it. */
 json_t *now_json(void);

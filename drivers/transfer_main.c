@@ -1,12 +1,14 @@
 /* sharesd-transfer: carries trees from one backend to another, for drivers. Prints JSON lines: progress, then the
  * result or the error.
  *
- *   sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL             btrfs send [-p PARENT] SNAPSHOT | btrfs receive DIR
+ *   sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL
  *   sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..
- *                                                                  btrfs send [-p PARENT] SNAPSHOT | PROGRAM ..
- *   sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID           what another host holds of a replica
- * (drivers/btrfs_ssh/far.h) sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL rsync [--link-dest DIR]
- * SOURCE/ TARGET/
+ *   sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL
+ *   sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG REQUEST
+ *
+ * The first is `btrfs send [-p PARENT] SNAPSHOT | btrfs receive DIR`, the second has PROGRAM at the end of the pipe,
+ * the third is `rsync [--link-dest DIR] SOURCE/ TARGET/`, and the last asks sharesd-receive on another host
+ * (drivers/btrfs_ssh/far.h).
  *
  * TOTAL: bytes that are expected, 0 where that is unknown. --inode: what the source must be. The result is
  * {"sent_bytes", "same"}; the latter where DIR is already what SOURCE is, and TARGET was not made. Of `ask` it is what
@@ -14,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/jsonx.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "drivers/btrfs_ssh/far.h"
 #include "drivers/report.h"
 #include "drivers/transfer.h"
@@ -100,11 +103,12 @@ static int ask(char **args)
 {
 	_cleanup_error_ struct error e = ERROR_INIT;
 	struct far far = { .name = args[0], .id = args[1], .transport = args[2], .config = args[3] };
-	_cleanup_free_ char *request = xasprintf("state %s", args[4]);
-	json_t *state = NULL;
+	json_t *answer = NULL;
 
-	(void)far_ask(&far, request, &state, &e);
-	return report_end(state, &e);
+	/* Only what asks for a state has an answer. */
+	if (far_ask(&far, args[4], text_starts_with(args[4], "state ") ? &answer : NULL, &e) == 0 && !answer)
+		answer = json_object();
+	return report_end(answer, &e);
 }
 
 int main(int argc, char **argv)
@@ -124,7 +128,7 @@ int main(int argc, char **argv)
 	if (!f) {
 		fprintf(stderr, "usage: sharesd-transfer btrfs SNAPSHOT PARENT|- DIR TOTAL\n"
 				"       sharesd-transfer btrfs-to SNAPSHOT PARENT|- TOTAL PROGRAM ARGUMENT..\n"
-				"       sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG ID\n"
+				"       sharesd-transfer ask NAME BACKEND TRANSPORT CONFIG REQUEST\n"
 				"       sharesd-transfer rsync [--base DIR] [--inode N] SOURCE TARGET TOTAL\n");
 		return 2;
 	}

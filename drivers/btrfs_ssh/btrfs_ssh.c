@@ -157,7 +157,7 @@ static int list_objects(void *backend, const struct driver_call *call, struct dr
  * One step after another, each of them work, so that no other call waits for the other host: it is asked what it has,
  * gets what comes next, and is asked again. */
 
-enum purpose { TO_CREATE = 1, ASK = 2, FIRST = 4 };
+enum purpose { TO_CREATE = 1, FIRST = 2 };
 
 /* One call, opened. */
 struct task {
@@ -235,7 +235,7 @@ static const struct driver_snapshot *snapshot_of(const struct driver_call *call,
 	return NULL;
 }
 
-static local_finish asked, sent;
+static local_finish asked, sent, dropped;
 
 static int count_gone(const struct task *t)
 {
@@ -243,19 +243,19 @@ static int count_gone(const struct task *t)
 }
 
 /* Takes argv, whose first is the helper. `id`: what it is about. */
-static struct driver_work *work_of(const struct task *t, const char *id, char **argv, int purpose, int gone)
+static struct driver_work *work_of(const struct backend *b, const char *id, char **argv, int purpose, int gone,
+				   local_finish *finish_work)
 {
 	struct local_root none = LOCAL_ROOT_INIT;
 
-	none.b = &t->b->local;
+	none.b = (struct local_backend *)&b->local;
 	argv[0] = process_beside_helper("sharesd-transfer");
-	return local_work_transfer(&none, id, argv, t->create | purpose, gone, purpose & ASK ? asked : sent);
+	return local_work_transfer(&none, id, argv, purpose, gone, finish_work);
 }
 
-/* `id`: what was sent before, or NULL. `first`: FIRST, or 0. */
-static struct driver_work *ask(const struct task *t, const char *id, int first, int gone)
+/* For the helper: takes the request. */
+static char **request_argv(const struct far *f, char *request)
 {
-	const struct far *f = &t->b->far;
 	char **argv = xcalloc(8, sizeof *argv);
 
 	argv[1] = xstrdup("ask");
@@ -263,8 +263,22 @@ static struct driver_work *ask(const struct task *t, const char *id, int first, 
 	argv[3] = xstrdup(f->id);
 	argv[4] = xstrdup(f->transport);
 	argv[5] = xstrdup(f->config);
-	argv[6] = xstrdup(t->call->share->id);
-	return work_of(t, id ? id : "", argv, ASK | first, gone);
+	argv[6] = request;
+	return argv;
+}
+
+/* `id`: what was sent before, or NULL. `first`: FIRST, or 0. */
+static struct driver_work *ask(const struct task *t, const char *id, int first, int gone)
+{
+	return work_of(t->b, id ? id : "", request_argv(&t->b->far, xasprintf("state %s", t->call->share->id)),
+		       t->create | first, gone, asked);
+}
+
+/* A snapshot there that nobody wants any more; then it goes on. */
+static struct driver_work *drop(const struct task *t, const char *id, int gone)
+{
+	return work_of(t->b, id, request_argv(&t->b->far, xasprintf("delete snapshot %s", id)), t->create, gone,
+		       dropped);
 }
 
 static struct driver_work *send(const struct task *t, const struct local_transfer *x, char *path, char *parent,
@@ -281,7 +295,7 @@ static struct driver_work *send(const struct task *t, const struct local_transfe
 	argv[2] = path;
 	argv[3] = parent ? parent : xstrdup("-");
 	argv[4] = xasprintf("%" PRIu64, bytes);
-	return work_of(t, x->id, argv, 0, count_gone(t));
+	return work_of(t->b, x->id, argv, t->create, count_gone(t), sent);
 }
 
 static int finish(const struct task *t, struct driver_result *ret)
@@ -367,25 +381,19 @@ static int failed(const struct error *failure, const void *data, struct error *e
 	return local_work_failed(failure, e);
 }
 
-static int delete_at(const struct backend *b, const char *kind, const char *id, struct error *e)
-{
-	_cleanup_free_ char *request = xasprintf("delete %s %s", kind, id);
-
-	far_state_changed(b->state);
-	return far_ask(&b->far, request, NULL, e);
-}
-
-/* What came over although the snapshot was deleted meanwhile. */
-static int drop_unknown(const struct task *t, struct error *e)
+/* What came over although the snapshot was deleted meanwhile, or NULL. */
+static const char *unknown_of(const struct task *t)
 {
 	json_t *held;
 	size_t i;
-	int n = 0;
 
-	json_array_foreach(json_object_get(t->state, "held"), i, held)
-		if (n == 0 && is(jsonx_str(held, "kind"), "snapshot") && !snapshot_of(t->call, jsonx_str(held, "id")))
-			n = delete_at(t->b, "snapshot", jsonx_str(held, "id"), e);
-	return n;
+	json_array_foreach(json_object_get(t->state, "held"), i, held) {
+		const char *id = jsonx_str(held, "id");
+
+		if (id && is(jsonx_str(held, "kind"), "snapshot") && !snapshot_of(t->call, id))
+			return id;
+	}
+	return NULL;
 }
 
 /* What was on its way, or was what a difference is to, was deleted: there is something else to send. */
@@ -419,6 +427,24 @@ static int sent(void *backend, void *data, const struct driver_call *call, const
 	return n;
 }
 
+static int dropped(void *backend, void *data, const struct driver_call *call, const json_t *output,
+		   const struct error *failure, struct driver_result *ret, struct error *e)
+{
+	_cleanup_task_ struct task t = task_of(backend, call, local_work_purpose(data));
+	int n;
+
+	(void)output;
+	far_state_changed(t.b->state);
+	if (!failure) {
+		ret->work = ask(&t, NULL, 0, local_work_gone(data));
+		return 0;
+	}
+	n = failed(failure, data, e);
+	if (task_open(&t, NULL) == 0)
+		abandon(&t, ret);
+	return n;
+}
+
 /* A share whose active replica cannot be read stays what it was. */
 static int stay(const struct task *t, struct driver_result *ret)
 {
@@ -440,7 +466,7 @@ static int asked(void *backend, void *data, const struct driver_call *call, cons
 		 const struct error *failure, struct driver_result *ret, struct error *e)
 {
 	_cleanup_task_ struct task t = task_of(backend, call, local_work_purpose(data));
-	const char *id = local_work_id(data);
+	const char *id = local_work_id(data), *unknown;
 	int n;
 
 	t.state = output;
@@ -455,15 +481,17 @@ static int asked(void *backend, void *data, const struct driver_call *call, cons
 	if (!t.create && !*id && t.active && !t.active->path)
 		return stay(&t, ret);
 	n = task_open(&t, e);
-	if (n == 0 && !*id && (n = drop_unknown(&t, e)) == 0)
-		n = go_on(&t, ret, e);
+	if (n == 0 && !*id && (unknown = unknown_of(&t)))
+		ret->work = drop(&t, unknown, local_work_gone(data));
 	else if (n == 0)
-		n = arrived(&t, id, ret, e);
+		n = *id ? arrived(&t, id, ret, e) : go_on(&t, ret, e);
 	if (n == 0)
 		return 0;
 	if (goes_on(&t, data, ret, e)) {
-		if (*id && !is(id, call->share->id))
-			(void)delete_at(t.b, "snapshot", id, NULL);
+		if (*id && !is(id, call->share->id)) {
+			driver_work_free(ret->work);
+			ret->work = drop(&t, id, 0);
+		}
 		return 0;
 	}
 	abandon(&t, ret);
@@ -495,12 +523,16 @@ static int update_replica_state(void *backend, const struct driver_call *call, s
 	return begin(backend, call, 0, ret);
 }
 
-static int delete_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+static int deleted(void *backend, void *data, const struct driver_call *call, const json_t *output,
+		   const struct error *failure, struct driver_result *ret, struct error *e)
 {
 	const struct backend *b = backend;
-	int n = delete_at(b, "share", call->share->id, e);
 
-	for (size_t i = 0; n == 0 && i < call->n_shares; i++) {
+	(void)output;
+	far_state_changed(b->state);
+	if (failure)
+		return failed(failure, data, e);
+	for (size_t i = 0; i < call->n_shares; i++) {
 		_cleanup_peer_ struct local_peer peer = LOCAL_PEER_INIT;
 		const struct driver_share *s = &call->shares[i];
 
@@ -509,7 +541,17 @@ static int delete_replica(void *backend, const struct driver_call *call, struct 
 		btrfs_replication.forget(&peer.r, call->share->share_id, call->share->id, call->id);
 		peer.b.storage->purge(&peer.r, ret);
 	}
-	return n;
+	return 0;
+}
+
+static int delete_replica(void *backend, const struct driver_call *call, struct driver_result *ret, struct error *e)
+{
+	const struct backend *b = backend;
+	const char *id = call->share->id;
+
+	(void)e;
+	ret->work = work_of(b, id, request_argv(&b->far, xasprintf("delete share %s", id)), 0, 0, deleted);
+	return 0;
 }
 
 /* An instance comes over with an update of the replica, and goes when it is asked for. */
@@ -519,14 +561,10 @@ static int update_replicated_snapshot(void *backend, const struct driver_call *c
 	const struct backend *b = backend;
 	const char *id = call->snapshot->id;
 	_cleanup_json_ json_t *state = NULL;
+	bool deleting = is(call->snapshot->status, "deleting");
 	int n;
 
-	if (is(call->snapshot->status, "deleting")) {
-		if ((n = delete_at(b, "snapshot", id, e)) == 0)
-			ret->values = jsonx_pack("{s:{s:{s:s}}}", "instances", id, "status", "deleted");
-		return n;
-	}
-	n = far_state_get(b->state, call->id, 0, &state, e);
+	n = deleting ? far_state_drop(b->state, id, e) : far_state_get(b->state, call->id, 0, &state, e);
 	if (n == -EAGAIN) {
 		error_clear(e);
 		ret->values = jsonx_pack("{s:{}}", "instances");
@@ -534,6 +572,10 @@ static int update_replicated_snapshot(void *backend, const struct driver_call *c
 	}
 	if (n < 0)
 		return n;
+	if (deleting) {
+		ret->values = jsonx_pack("{s:{s:{s:s}}}", "instances", id, "status", "deleted");
+		return 0;
+	}
 	if (far_held(state, "snapshot", id)) {
 		ret->values = jsonx_pack("{s:{s:{s:s,s:o}}}", "instances", id, "status", "available",
 					 "provider_location", location_of("snapshot", id));

@@ -29,11 +29,15 @@ static const char ssh_config[] = "IdentityFile %s/near\nIdentitiesOnly yes\nUser
 				 /* Tests make many connections. */
 				 "KexAlgorithms curve25519-sha256\n";
 /* The command of the key. With DIR/mute it does not tell of a replica whose snapshots it has; with DIR/hold the next
- * stream comes to a stop on its way, until DIR/held is taken away. */
+ * stream comes to a stop on its way, until DIR/held is taken away. It deletes nothing while there is DIR/stay, nor
+ * with DIR/broken. */
 static const char command[] = "#!/bin/bash\n"
 			      "case $SSH_ORIGINAL_COMMAND in\n"
 			      "*' state '*)\n"
 			      " [ -e @DIR@/mute ] && ls @DIR@/far/replicas/*/snapshots/*/name >&2 && exit 255;;\n"
+			      "*' delete '*)\n"
+			      " touch @DIR@/deleting; while [ -e @DIR@/stay ]; do sleep 0.01; done\n"
+			      " [ -e @DIR@/broken ] && echo 'it is broken' >&2 && exit 1;;\n"
 			      "*' receive '*)\n"
 			      " if mv @DIR@/hold @DIR@/held 2>/dev/null; then\n"
 			      "  { head -c 3000000; touch @DIR@/reached; while [ -e @DIR@/held ]; do sleep 0.01; done; "
@@ -278,6 +282,23 @@ static void available_on_far(const struct fixture *f, const char *ref)
 	}
 }
 
+static void gone_on_far(const struct fixture *f, const char *ref)
+{
+	for (double until = now() + 60;; nap(0.05)) {
+		_cleanup_json_ json_t *list = call(f, "list_snapshots", NULL);
+		json_t *s;
+		bool listed = false;
+		size_t i;
+
+		json_array_foreach(at(list, "snapshots"), i, s)
+			listed = listed || strcmp(str_at(s, "name"), strchr(ref, '@') + 1) == 0;
+		if (!listed)
+			return;
+		json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", ref));
+		ck_assert_msg(now() < until, "%s does not go", ref);
+	}
+}
+
 START_TEST(snapshots)
 {
 	struct fixture *f = start("snapshots");
@@ -308,8 +329,7 @@ START_TEST(snapshots)
 	expect(f, "far", "available", "in_sync");
 	ck_assert_int_eq(subvolumes(f, "far"), 1);
 	nothing_on_its_way(f);
-	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@sun"));
-	json_decref(call_error(f, "not_found", "get_snapshot", "{s:s}", "snapshot", "s@sun"));
+	gone_on_far(f, "s@sun");
 	put(f, "a/s/data/f", "monday");
 	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", "mon"));
 	put(f, "a/s/data/f", "tuesday");
@@ -325,8 +345,7 @@ START_TEST(snapshots)
 	in_dir(f, "[ \"$(for i in far/replicas/*/snapshots/*; do echo \"$(cat $i/name) $(cat $i/data/f)\"; done | "
 		  "sort | tr '\\n' ' ')\" = 's@mon monday s@tue tuesday ' ] && grep -q today " HELD "/f");
 	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@mon"));
-	json_decref(call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@mon"));
-	json_decref(call_error(f, "not_found", "get_snapshot", "{s:s}", "snapshot", "s@mon"));
+	gone_on_far(f, "s@mon");
 	in_dir(f, "[ \"$(cat far/replicas/*/snapshots/*/name)\" = s@tue ]");
 	nothing_on_its_way(f);
 	/* A replica with its snapshots goes as a whole. */
@@ -543,6 +562,67 @@ START_TEST(a_slow_link)
 }
 END_TEST
 
+/* Nor does what is deleted there. */
+START_TEST(slow_deletes)
+{
+	struct fixture *f = start("slow_deletes");
+	_cleanup_json_ json_t *reply = NULL, *s = NULL, *orphans = NULL;
+	_cleanup_free_ char *far = NULL;
+	struct client *c;
+	json_int_t id;
+
+	if (!f)
+		return;
+	create(f);
+	replicate(f, "far");
+	json_decref(call(f, "create_snapshot", "{s:s,s:s}", "share", "s", "name", "mon"));
+	update(f, "far");
+	available_on_far(f, "s@mon");
+	/* A snapshot stays `deleting` until it is heard of. */
+	put(f, "stay", "");
+	json_decref(call(f, "delete_snapshot", "{s:s}", "snapshot", "s@mon"));
+	for (int n = 0; n < 2; n++) {
+		json_decref(s);
+		s = call(f, "update_replicated_snapshot", "{s:s}", "snapshot", "s@mon");
+		ck_assert_str_eq(str_at(s, "status"), "deleting");
+	}
+	await_file(f, "deleting");
+	unlink(fixture_path(f, "stay"));
+	gone_on_far(f, "s@mon");
+	in_dir(f, "[ -z \"$(ls far/replicas/*/snapshots)\" ]");
+	/* A replica goes while other calls go on. */
+	far = id_on(f, "far");
+	put(f, "stay", "");
+	unlink(fixture_path(f, "deleting"));
+	c = client_new(f);
+	id = client_send_request(c, "delete_share_replica", jsonx_pack("{s:s}", "replica", far));
+	await_file(f, "deleting");
+	json_decref(call(f, "create_share_instance", "{s:s,s:s,s:i}", "name", "t", "backend", "a", "size_bytes", MIB));
+	json_decref(call(f, "delete_share_instance", "{s:s}", "share", "t"));
+	expect(f, "far", "deleting", "in_sync");
+	unlink(fixture_path(f, "stay"));
+	reply = client_reply(c, id);
+	client_free(c);
+	ck_assert_ptr_nonnull(json_object_get(reply, "result"));
+	ck_assert_int_eq(subvolumes(f, "a"), 1);
+	ck_assert_int_eq(subvolumes(f, "far"), 0);
+	nothing_on_its_way(f);
+	/* Force goes past what fails there, and says what stays. */
+	replicate(f, "far");
+	free(far);
+	far = id_on(f, "far");
+	put(f, "broken", "");
+	json_decref(call_error(f, "driver_failed", "delete_share_replica", "{s:s}", "replica", far));
+	expect(f, "far", "error_deleting", "error");
+	json_decref(call(f, "delete_share_replica", "{s:s,s:b}", "replica", far, "force", 1));
+	unlink(fixture_path(f, "broken"));
+	orphans = call(f, "list_orphans", NULL);
+	ck_assert_uint_eq(json_array_size(at(orphans, "orphans")), 1);
+	ck_assert_str_eq(str_at(orphans, "orphans.0.backend"), "far");
+	finish(f);
+}
+END_TEST
+
 /* ---- who else comes ---- */
 
 /* A stream of who has the key: a link out of the replica, and behind it a file is made, or gets another mode. */
@@ -668,6 +748,7 @@ int main(void)
 	tcase_add_test(tc, what_is_cut_off);
 	tcase_add_test(tc, when_it_cannot_be_reached);
 	tcase_add_test(tc, a_slow_link);
+	tcase_add_test(tc, slow_deletes);
 	tcase_add_test(tc, what_the_key_may_do);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
