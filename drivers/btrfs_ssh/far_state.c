@@ -137,8 +137,7 @@ int far_state_get(struct far_state *s, const char *call_id, int how, json_t **re
 			if ((n = talk_begin(&s->state, s->far, make ? "make" : "state", e)) < 0)
 				return n;
 		}
-		if ((n = talk_wait(&s->state, s->far, patient, e)) < 0 ||
-		    (n = take(s, call_id, e)) < 0)
+		if ((n = talk_wait(&s->state, s->far, patient, e)) < 0 || (n = take(s, call_id, e)) < 0)
 			return n;
 	}
 	*ret = json_incref(s->last);
